@@ -1,0 +1,46 @@
+"""The defaults that executables show and stages use; nothing is imported here, so help is quick."""
+
+from __future__ import annotations
+
+# Views
+N_VIEWS = 6
+RANDOM_SEED = 0
+
+# Contigs
+MIN_LENGTH = 1000
+SEPARATOR = ":"
+
+# Coverage
+MIN_MAPQ = 0
+MIN_IDENTITY = 0.0
+
+# Embedding: the bundled gLM; NO_GLM runs without the stage.
+NO_GLM = "none"
+GLM = "compact"
+
+# Training
+TRAINING: dict[str, int | float | None] = {
+    "epochs": 30,
+    "batch_size": 1024,
+    "learning_rate": 1e-3,
+    "weight_decay": 1e-4,
+    "temperature": None,  # by the N50 of the contigs
+    "views_per_step": 3,
+    "coverage_weight": 0.0,
+    "embedding_weight": 0.0,
+    "width": 512,
+    "depth": 2,
+    "branch": 128,
+    "latent": 128,
+    "dropout": 0.1,
+}
+
+# Clustering
+GRID = "default"
+GRIDS = ("default", "full")
+
+# Bins
+MIN_BIN_SIZE = 200_000
+CHOOSE = "bins"
+CHOICES = ("bins", "partition")
+PREFIX = "bin"
