@@ -1,0 +1,1 @@
+"""The binning encoder: a multi-view contrastive network over coverage, composition and gLM."""

@@ -1,0 +1,116 @@
+"""Multi-view InfoNCE in compact form.
+
+For anchor row i and each of its positives p (the other views of the same contig) the loss is
+
+    L(i, p) = log(exp(s_ip) + sum_n exp(s_in)) - s_ip,      s = z z' / temperature,
+
+n running over all rows of other contigs (van den Oord et al. 2018; one positive against all
+negatives, as in multi-view contrastive binning). The sum over negatives is the same for all
+positives of an anchor, so it is computed once, in tiles of rows, and again in the backward pass:
+with N rows no N x N matrix is kept.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+TILE_ROWS = 1024
+
+
+def info_nce(z: Tensor, n_views: int, temperature: float, tile_rows: int = TILE_ROWS) -> Tensor:
+    """Mean InfoNCE over all anchors and positives of a batch.
+
+    Parameters
+    ----------
+    z : float [B * V, d]
+        Latents of B contigs with V views each: row ``v * B + b`` is view v of contig b. They are
+        normalised to unit length here.
+    n_views : int
+        V, at least 2.
+    temperature : float
+        Above 0.
+    tile_rows : int
+        Rows per tile; bounds the memory, changes the result by rounding only.
+
+    Returns
+    -------
+    scalar Tensor
+    """
+    unit = functional.normalize(z.float(), dim=1)
+    negatives: Tensor = _LogSumNegatives.apply(  # type: ignore[no-untyped-call]
+        unit, n_views, temperature, tile_rows
+    )
+    positives = _positives(unit, n_views) / temperature
+    return functional.softplus(negatives[:, None] - positives).mean()
+
+
+def top1_share(z: Tensor, n_views: int, anchors: int = TILE_ROWS) -> float:
+    """Share of anchors that are closer to their next view than to any view of another contig.
+
+    Parameters
+    ----------
+    z : float [B * V, d]
+        As for `info_nce`.
+    anchors : int
+        Only the first rows are judged: a sample is enough to watch training by.
+    """
+    unit = functional.normalize(z.detach().float(), dim=1)
+    batch = len(unit) // n_views
+    anchors = min(anchors, batch)
+    similarity = unit[:anchors] @ unit.T
+    rows = torch.arange(anchors, device=unit.device)
+    positive = similarity[rows, batch + rows]
+    own = rows[:, None] + batch * torch.arange(n_views, device=unit.device)
+    best_negative = similarity.scatter(1, own, -torch.inf).amax(dim=1)
+    return float((positive > best_negative).float().mean())
+
+
+def _positives(unit: Tensor, n_views: int) -> Tensor:
+    """[N, V - 1] cosine similarities of each row with the other views of its contig."""
+    stacked = unit.view(n_views, -1, unit.shape[1])
+    others = [(stacked * stacked.roll(-shift, 0)).sum(-1) for shift in range(1, n_views)]
+    return torch.stack([o.reshape(-1) for o in others], dim=1)
+
+
+class _LogSumNegatives(torch.autograd.Function):
+    """log sum over the rows of other contigs of exp(similarity / temperature), per row."""
+
+    @staticmethod
+    def forward(ctx: Any, unit: Tensor, n_views: int, temperature: float, tile_rows: int) -> Tensor:
+        ctx.n_views, ctx.temperature, ctx.tile_rows = n_views, temperature, tile_rows
+        sums = torch.cat(
+            [
+                _tile(unit, begin, n_views, temperature, tile_rows).sum(dim=1)
+                for begin in range(0, len(unit), tile_rows)
+            ]
+        )
+        # Similarities of unit vectors are at most 1, so one shift serves every row.
+        log_sums = torch.log(sums.clamp_min(torch.finfo(sums.dtype).tiny)) + 1.0 / temperature
+        ctx.save_for_backward(unit, sums)
+        return log_sums
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+        unit, sums = ctx.saved_tensors
+        weight = gradients[0] / sums.clamp_min(torch.finfo(sums.dtype).tiny) / ctx.temperature
+        gradient = torch.empty_like(unit)
+        for begin in range(0, len(unit), ctx.tile_rows):
+            rows = slice(begin, begin + ctx.tile_rows)
+            tile = _tile(unit, begin, ctx.n_views, ctx.temperature, ctx.tile_rows)
+            # The similarity matrix is symmetric: row i receives what i gives to j and j gives to i.
+            gradient[rows] = weight[rows, None] * (tile @ unit) + tile @ (weight[:, None] * unit)
+        return gradient, None, None, None
+
+
+def _tile(unit: Tensor, begin: int, n_views: int, temperature: float, tile_rows: int) -> Tensor:
+    """exp((similarity - 1) / temperature) of a tile of rows with all rows; 0 within a contig."""
+    rows = unit[begin : begin + tile_rows]
+    tile = torch.mm(rows, unit.T).sub_(1.0).mul_(1.0 / temperature).exp_()
+    batch = len(unit) // n_views
+    own = torch.arange(begin, begin + len(rows), device=unit.device) % batch
+    columns = own[:, None] + batch * torch.arange(n_views, device=unit.device)[None, :]
+    return tile.scatter_(1, columns, 0.0)
