@@ -1,0 +1,1 @@
+"""From candidate partitions to bins: quality by marker genes, selection, writing."""

@@ -1,0 +1,223 @@
+"""Choosing bins among the candidates of all partitions.
+
+The best candidate is taken, its contigs leave all others, what changed is estimated again, and so
+on. The score of a candidate, in percent, is
+
+    completeness - 2 contamination + 2 per Mb + agreement
+
+Agreement is how well the partitions as a whole know the candidate: the mean over partitions of the
+largest Jaccard index (bp) with one of their clusters. Markers alone do not tell a bin with all of
+them and half of its genome from the whole genome; a half is found by few partitions, the whole by
+many. The size decides between candidates whose markers and agreement are the same. Without these
+two terms the result depends on the weight of contamination and loses genomes.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmbin_core.bins.quality import MarkerIndex, Quality, estimate
+
+CONTAMINATION_WEIGHT = 2.0
+SIZE_WEIGHT = 2.0  # per Mb
+# Agreement is taken over at most this many partitions, evenly chosen.
+_MOST_PARTITIONS = 64
+# How many changed candidates are estimated in one go.
+_BATCH = 4096
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A cluster of one or several partitions.
+
+    Attributes
+    ----------
+    rows : int64 [size]
+        Its contigs.
+    agreement : float
+        0..1, see the module.
+    """
+
+    rows: NDArray[np.int64]
+    agreement: float
+
+
+def candidates_of(
+    labels: NDArray[np.int32], lengths: NDArray[np.int64], min_size: int
+) -> list[Candidate]:
+    """The different clusters of at least `min_size` bp over all partitions.
+
+    Parameters
+    ----------
+    labels : int32 [partitions, n]
+        -1 for contigs that a partition leaves out.
+    lengths : int64 [n]
+    min_size : int
+        bp.
+    """
+    found: dict[bytes, NDArray[np.int64]] = {}
+    for partition in labels:
+        order = np.argsort(partition, kind="stable")
+        cuts = np.flatnonzero(np.diff(partition[order], prepend=-2) != 0)
+        for rows in np.split(order, cuts[1:]) if len(order) else ():
+            if partition[rows[0]] >= 0 and lengths[rows].sum() >= min_size:
+                found[rows.tobytes()] = rows
+    judges = _judges(labels, lengths)
+    return [Candidate(rows, _agreement(rows, lengths, judges)) for rows in found.values()]
+
+
+Judge = tuple[NDArray[Any], NDArray[np.float64]]
+
+
+def _judges(labels: NDArray[np.int32], lengths: NDArray[np.int64]) -> list[Judge]:
+    """Labels (-1 moved to 0) and cluster sizes (bp) of the partitions that are asked."""
+    step = max(1, -(-len(labels) // _MOST_PARTITIONS))
+    shifted = labels[::step] + 1
+    return [(p, np.bincount(p, lengths).astype(np.float64)) for p in shifted]
+
+
+def _agreement(
+    rows: NDArray[np.int64], lengths: NDArray[np.int64], judges: Sequence[Judge]
+) -> float:
+    """Mean over partitions of the largest Jaccard index (bp) with one of their clusters."""
+    weights = lengths[rows].astype(np.float64)
+    size = weights.sum()
+    best = 0.0
+    for partition, sizes in judges:
+        shared = np.bincount(partition[rows], weights)
+        shared[0] = 0.0
+        best += float((shared / (size + sizes[: len(shared)] - shared)).max())
+    return best / max(len(judges), 1)
+
+
+def choose_bins(
+    labels: NDArray[np.int32],
+    index: MarkerIndex,
+    lengths: NDArray[np.int64],
+    min_size: int,
+    choose: str = "bins",
+) -> list[NDArray[np.int64]]:
+    """Bins from partitions.
+
+    Parameters
+    ----------
+    labels : int32 [partitions, n]
+    index : MarkerIndex
+    lengths : int64 [n]
+    min_size : int
+        bp.
+    choose : str
+        ``bins``: bin by bin over all partitions; ``partition``: the best partition as a whole.
+
+    Returns
+    -------
+    list of int64 [size]
+        Rows of the contigs of each bin, best bin first.
+    """
+    if choose == "partition":
+        labels = _best_partition(labels, index, lengths, min_size)
+    return select_bins(candidates_of(labels, lengths, min_size), index, lengths, min_size)
+
+
+# The published choice: bins count once for each of these least completenesses and each of these
+# largest contaminations that they keep (%).
+_LEVELS = [(least, most) for least in (50, 70, 90) for most in (10, 5)]
+
+
+def _best_partition(
+    labels: NDArray[np.int32], index: MarkerIndex, lengths: NDArray[np.int64], min_size: int
+) -> NDArray[np.int32]:
+    """The partition with the most bins over all levels of quality; the first one on ties."""
+    best, most = 0, -1
+    for number in range(len(labels)):
+        part = candidates_of(labels[number : number + 1], lengths, min_size)
+        q = estimate(index, [c.rows for c in part])
+        count = sum(
+            int(((q.completeness > least) & (q.contamination < level)).sum())
+            for least, level in _LEVELS
+        )
+        if count > most:
+            best, most = number, count
+    return labels[best : best + 1]
+
+
+def scores(
+    quality: Quality, agreement: NDArray[np.float64], sizes: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Score of bins in percent: see the module; agreement 0..1, sizes in bp."""
+    worth = quality.completeness - CONTAMINATION_WEIGHT * quality.contamination
+    return np.asarray(worth + SIZE_WEIGHT * sizes / 1e6 + 100 * agreement, dtype=np.float64)
+
+
+def select_bins(
+    candidates: Sequence[Candidate],
+    index: MarkerIndex,
+    lengths: NDArray[np.int64],
+    min_size: int,
+) -> list[NDArray[np.int64]]:
+    """Choose disjoint bins, best first.
+
+    Parameters
+    ----------
+    candidates : sequence of Candidate
+    index : MarkerIndex
+    lengths : int64 [n]
+        Contig lengths (bp).
+    min_size : int
+        Candidates that shrink below it are dropped (bp).
+
+    Returns
+    -------
+    list of int64 [size]
+        Rows of the contigs of each bin.
+    """
+    rows = [c.rows for c in candidates]
+    owners = _owners(rows, len(lengths))
+    heap: list[tuple[float, int, int]] = []
+    version = [0] * len(rows)
+
+    def push(changed: Sequence[int]) -> None:
+        for begin in range(0, len(changed), _BATCH):
+            part = changed[begin : begin + _BATCH]
+            agreement = np.array([candidates[c].agreement for c in part])
+            sizes = np.array([lengths[rows[c]].sum() for c in part])
+            found = scores(estimate(index, [rows[c] for c in part]), agreement, sizes)
+            for c, s in zip(part, found, strict=True):
+                heapq.heappush(heap, (-round(float(s), 6), c, version[c]))
+
+    push(range(len(rows)))
+    chosen: list[NDArray[np.int64]] = []
+    taken = np.zeros(len(lengths), dtype=bool)
+    while heap:
+        _, best, of_version = heapq.heappop(heap)
+        if of_version != version[best]:
+            continue
+        bin_rows = rows[best]
+        chosen.append(bin_rows)
+        taken[bin_rows] = True
+        touched = np.unique(np.concatenate([owners[r] for r in bin_rows]))
+        changed = []
+        for c in touched.tolist():
+            version[c] += 1
+            rows[c] = rows[c][~taken[rows[c]]]
+            if lengths[rows[c]].sum() >= min_size:
+                changed.append(c)
+        push(changed)
+    return chosen
+
+
+def _owners(rows: Sequence[NDArray[np.int64]], n: int) -> list[NDArray[np.int64]]:
+    """For each contig the candidates that hold it."""
+    if not rows:
+        return [np.empty(0, np.int64)] * n
+    contig = np.concatenate(rows)
+    candidate = np.repeat(np.arange(len(rows)), [len(r) for r in rows])
+    order = np.argsort(contig, kind="stable")
+    cuts = np.searchsorted(contig[order], np.arange(1, n))
+    return np.split(candidate[order], cuts)

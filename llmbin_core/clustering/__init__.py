@@ -1,0 +1,1 @@
+"""Candidate partitions of contigs: neighbour graph, Leiden grid, seeded k-means."""
