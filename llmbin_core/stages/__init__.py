@@ -1,0 +1,35 @@
+"""One function per stage: read its files, do the work, write its files.
+
+The executables and the pipeline both call these; everything heavy is imported when it is needed.
+Options are keyword arguments whose defaults are the program's defaults; each stage records them in
+what it writes.
+"""
+
+from __future__ import annotations
+
+from llmbin_core.stages.binning import cluster, encode, make_bins, train
+from llmbin_core.stages.features import (
+    composition,
+    coverage,
+    embed,
+    markers,
+    merge_coverage,
+    merge_markers,
+    merge_shards,
+    prepare,
+)
+
+__all__ = [
+    "cluster",
+    "composition",
+    "coverage",
+    "embed",
+    "encode",
+    "make_bins",
+    "markers",
+    "merge_coverage",
+    "merge_markers",
+    "merge_shards",
+    "prepare",
+    "train",
+]

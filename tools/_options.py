@@ -1,0 +1,176 @@
+"""Families of options that several executables offer, each defined once."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from llmbin_tools._common import Cli, above_zero, fraction, natural, positive, share
+
+from llmbin_core import defaults
+from llmbin_core.errors import UsageError
+
+_TRAINING = defaults.TRAINING
+
+
+def add_out(cli: Cli, help: str = "file to write", metavar: str = "FILE") -> None:
+    """``--out``."""
+    cli.main.add_argument("--out", type=Path, required=True, metavar=metavar, help=help)
+
+
+def add_contigs(cli: Cli, *, required: bool = True) -> None:
+    """``--contigs`` of the stages that read one prepared assembly."""
+    cli.main.add_argument(
+        "--contigs",
+        type=Path,
+        required=required,
+        default=None,
+        metavar="FASTA",
+        help="contigs that llmbin-prepare wrote",
+    )
+
+
+def add_views(cli: Cli) -> None:
+    """``--views``."""
+    cli.advanced.add_argument(
+        "--views",
+        type=positive,
+        default=defaults.N_VIEWS,
+        metavar="N",
+        help="the whole contig and N - 1 random fragments; the same in every stage",
+    )
+
+
+def add_shards(cli: Cli) -> None:
+    """``--contigs``, or ``--merge``; and ``--shard``."""
+    add_contigs(cli, required=False)
+    cli.main.add_argument(
+        "--merge",
+        type=Path,
+        nargs="+",
+        default=None,
+        metavar="FILE",
+        help="instead of --contigs: outputs of all shards, to be joined",
+    )
+    cli.advanced.add_argument(
+        "--shard",
+        type=share,
+        default=None,
+        metavar="K/N",
+        help="only part K of N of the contigs, for N machines; join the parts with --merge",
+    )
+
+
+def check_source(args: argparse.Namespace, others: dict[str, Any]) -> None:
+    """Refuse neither or both of --contigs and --merge, and options that --merge does not use.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+    others : dict
+        Option that has no effect with --merge -> its default.
+    """
+    if (args.contigs is None) == (args.merge is None):
+        raise UsageError("give either --contigs or --merge")
+    if args.merge is None:
+        return
+    for option, default in {**others, "shard": None}.items():
+        if getattr(args, option) != default:
+            name = option.replace("_", "-")
+            raise UsageError(f"--{name} has no effect with --merge; leave it out")
+
+
+def add_training(cli: Cli) -> None:
+    """How an encoder is trained, and its size."""
+    add = cli.advanced.add_argument
+    add("--epochs", type=positive, default=_TRAINING["epochs"], metavar="N")
+    add("--batch-size", type=positive, default=_TRAINING["batch_size"], metavar="N",
+        help="contigs per batch")  # fmt: skip
+    add("--learning-rate", type=above_zero, default=_TRAINING["learning_rate"], metavar="X")
+    add("--weight-decay", type=float, default=_TRAINING["weight_decay"], metavar="X")
+    add("--temperature", type=above_zero, default=None, metavar="X",
+        help="of the contrastive loss (without: by the N50 of the contigs)")  # fmt: skip
+    add("--views-per-step", type=positive, default=_TRAINING["views_per_step"], metavar="N",
+        help="views of a contig in a batch")  # fmt: skip
+    add("--coverage-weight", type=float, default=_TRAINING["coverage_weight"], metavar="X",
+        help="weight of a contrastive loss on the coverage alone, beside the joint "
+        "one")  # fmt: skip
+    add("--embedding-weight", type=float, default=_TRAINING["embedding_weight"], metavar="X",
+        help="the same for the embedding")  # fmt: skip
+    add("--width", type=positive, default=_TRAINING["width"], metavar="N",
+        help="units of a hidden layer")  # fmt: skip
+    add("--depth", type=positive, default=_TRAINING["depth"], metavar="N", help="hidden layers")
+    add("--branch", type=positive, default=_TRAINING["branch"], metavar="N",
+        help="size of what coverage and embedding become before they are joined")  # fmt: skip
+    add("--latent-size", type=positive, default=_TRAINING["latent"], metavar="N",
+        help="size of the latent")  # fmt: skip
+    add("--dropout", type=fraction, default=_TRAINING["dropout"], metavar="SHARE")
+
+
+def training_options(args: argparse.Namespace) -> dict[str, Any]:
+    """The options of `add_training` by the names that the library gives them."""
+    given = {**vars(args), "latent": args.latent_size}
+    return {name: given[name] for name in _TRAINING}
+
+
+def add_profiles(cli: Cli) -> None:
+    """A user's own markers."""
+    cli.advanced.add_argument(
+        "--profiles",
+        type=Path,
+        default=None,
+        metavar="HMM",
+        help="profiles of single-copy genes (without: the bundled ones)",
+    )
+    cli.advanced.add_argument(
+        "--marker-sets",
+        type=Path,
+        default=None,
+        metavar="FILE",
+        help="marker sets that belong to --profiles (without: each profile is a set)",
+    )
+
+
+def add_depth_filters(cli: Cli) -> None:
+    """Which alignments count."""
+    add = cli.advanced.add_argument
+    add("--reference", type=Path, default=None, metavar="FASTA",
+        help="what CRAM files were written against; needed for --min-identity")  # fmt: skip
+    add("--min-mapq", type=natural, default=defaults.MIN_MAPQ, metavar="N",
+        help="leave out alignments of lower mapping quality")  # fmt: skip
+    add("--min-identity", type=fraction, default=defaults.MIN_IDENTITY, metavar="SHARE",
+        help="leave out alignments with a lower share of matching columns (0..1, by the NM "
+        "tag)")  # fmt: skip
+
+
+def add_grid(cli: Cli) -> None:
+    """``--grid``."""
+    cli.advanced.add_argument(
+        "--grid",
+        choices=defaults.GRIDS,
+        default=defaults.GRID,
+        help="settings of the candidate partitions; full: the 120 published ones",
+    )
+
+
+def add_bin_options(cli: Cli) -> None:
+    """How bins are chosen and written."""
+    add = cli.main.add_argument
+    add("--min-bin-size", type=natural, default=defaults.MIN_BIN_SIZE, metavar="BP",
+        help="smaller bins are not written")  # fmt: skip
+    add = cli.advanced.add_argument
+    add("--choose", choices=defaults.CHOICES, default=defaults.CHOOSE,
+        help="bins: bin by bin over all partitions; partition: the best partition as a "
+        "whole")  # fmt: skip
+    add("--gzip", action="store_true", help="compress the bins")
+    add("--prefix", type=_prefix, default=defaults.PREFIX, metavar="TEXT",
+        help="bins are named TEXT.001, TEXT.002 ...")  # fmt: skip
+
+
+def _prefix(text: str) -> str:
+    if not text or not all(c.isalnum() or c in "._-" for c in text) or text[0] in ".-":
+        raise argparse.ArgumentTypeError(
+            f"'{text}' cannot begin file names: use letters, digits, '_', '.' and '-'"
+        )
+    return text

@@ -1,0 +1,42 @@
+"""llmbin-cluster: candidate partitions of the contigs of one sample."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from llmbin_tools._common import make_parser, run_tool
+from llmbin_tools._options import add_grid, add_out
+
+
+def _parser() -> argparse.ArgumentParser:
+    cli = make_parser(
+        "cluster",
+        "Partition the contigs of one sample in many ways; llmbin-bin chooses among them.",
+        "llmbin-cluster --latent latent.safetensors --markers markers.tsv "
+        "--out partitions.safetensors",
+        seed=True,
+    )
+    cli.main.add_argument(
+        "--latent", type=Path, required=True, metavar="FILE", help="output of llmbin-encode"
+    )
+    cli.main.add_argument(
+        "--markers", type=Path, required=True, metavar="TSV", help="table that llmbin-markers wrote"
+    )
+    add_out(cli)
+    add_grid(cli)
+    return cli.parser
+
+
+def _body(args: argparse.Namespace) -> None:
+    from llmbin_core import stages
+
+    stages.cluster(
+        args.latent, args.markers, args.out, grid=args.grid, seed=args.seed, threads=args.threads
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    return run_tool(_parser(), _body, argv)
