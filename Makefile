@@ -1,0 +1,77 @@
+# make demo   a small synthetic community, binned
+# make test   the tests
+# make lint   style and types
+# make bench  BENCH=folder with contigs.fasta, *.bam and gold.tsv: binned and scored (too long for CI)
+#
+# Each makes the environment it needs: .venv, or the folder that VENV names.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV ?= .venv
+AMBER ?= $(VENV)/amber
+DEMO ?= demo
+THREADS ?= $(shell $(PYTHON) -c 'import os; print(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())')
+PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# The workflow tests find the executables in the environment.
+export PATH := $(abspath $(VENV))/bin:$(PATH)
+
+.PHONY: demo test test-unit test-stages lint bench clean
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) --editable .
+	touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	$(PIP) --editable '.[test]'
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(PIP) --editable '.[test,dev]'
+	touch $@
+
+demo: $(VENV)/.installed
+	rm -rf $(DEMO)
+	llmbin simulate --n-genomes 8 --genome-size 0.5 0.9 --samples 3 --seed 1 --threads $(THREADS) --out $(DEMO)/community
+	llmbin run --contigs $(DEMO)/community/contigs.fasta.gz --bam $(DEMO)/community/*.bam --threads $(THREADS) --out $(DEMO)/binned
+	llmbin evaluate --gold $(DEMO)/community/gold.tsv --bins llmbin=$(DEMO)/binned/contig2bin.tsv --out $(DEMO)/evaluation.tsv
+	@echo
+	@cut -f 1-9 $(DEMO)/binned/bins.tsv
+	@echo
+	@echo "bins: $(DEMO)/binned/bins   table: $(DEMO)/binned/bins.tsv   record of the run: $(DEMO)/binned/run.json"
+
+test: test-unit test-stages
+
+# AMBER, which results are compared with, pins old versions of what we use: an environment apart.
+$(AMBER)/.installed:
+	$(PYTHON) -m venv $(AMBER)
+	$(AMBER)/bin/python -m pip install --quiet --disable-pip-version-check 'cami-amber==2.0.8' \
+	    || echo "AMBER cannot be installed for this Python: the comparison with it is skipped"
+	touch $@
+
+test-unit: $(VENV)/.installed-test $(AMBER)/.installed
+	LLMBIN_AMBER=$(abspath $(AMBER))/bin/amber.py $(VENV)/bin/python -m pytest tests/unit
+
+test-stages: $(VENV)/.installed-test
+	$(VENV)/bin/python -m pytest tests/faults
+	$(VENV)/bin/python -m pytest --rootdir tests/stages --config-file tests/stages/pytest.ini --workflow-threads 1 tests/stages
+
+lint: $(VENV)/.installed-dev
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	mkdir -p $(VENV)/types && ln -sfn $(CURDIR)/tools $(VENV)/types/llmbin_tools
+	MYPYPATH=$(VENV)/types $(VENV)/bin/mypy -p llmbin_core -p llmbin_tools
+
+bench: $(VENV)/.installed
+	@test -n "$(BENCH)" || { echo "give BENCH=FOLDER with contigs.fasta, *.bam and gold.tsv"; exit 2; }
+	llmbin run --contigs $(BENCH)/contigs.fasta --bam $(BENCH)/*.bam --threads $(THREADS) --out $(BENCH)/binned
+	llmbin evaluate --gold $(BENCH)/gold.tsv --bins llmbin=$(BENCH)/binned/contig2bin.tsv --min-bin-size 200000 --out $(BENCH)/binned/evaluation.tsv
+	@cat $(BENCH)/binned/evaluation.tsv
+
+clean:
+	rm -rf build dist $(DEMO) *.egg-info

@@ -1,0 +1,9 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import signal
+
+# Tests started in the background inherit an ignored SIGINT and would hand it on to the programs
+# they interrupt; from a terminal it is not ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,0 +1,110 @@
+"""The stages of a run: which there are and what each of them is given."""
+
+from __future__ import annotations
+
+import inspect
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llmbin_core import defaults, outputs
+from llmbin_core.errors import UsageError
+from llmbin_core.pipeline import RunOptions, plan
+
+OUT = Path("out")
+
+
+def options(**changes: Any) -> RunOptions:
+    given: dict[str, Any] = {"contigs": (Path("a.fa"),), "out": OUT, "bams": (Path("s.bam"),)}
+    return RunOptions(**{**given, **changes})
+
+
+VARIANTS = {
+    "plain": options(),
+    "glm": options(glm="tnf"),
+    "model": options(model=Path("m")),
+    "tables": options(bams=(), depth_tables=(Path("d.tsv"),)),
+    "all": options(reference=Path("r"), profiles=Path("p"), marker_sets=Path("s"), compress=True,
+                   sample_names=("x",), training={"epochs": 2}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_stage_can_be_called_as_planned(variant: str) -> None:
+    """Arguments fit the signature, and function and arguments reach another process."""
+    for stage in plan(VARIANTS[variant]):
+        arguments = {**stage.inputs, **stage.targets, **stage.options, **stage.means}
+        inspect.signature(stage.function).bind(**arguments)
+        assert pickle.loads(pickle.dumps(stage)) == stage
+        assert all(path.parent == OUT for path in stage.produces)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_input_is_the_users_or_made_by_an_earlier_stage(variant: str) -> None:
+    made: set[Path] = set()
+    for stage in plan(VARIANTS[variant]):
+        for path in (p for paths in stage.files.values() for p in paths):
+            assert path in made or path.parent != OUT, f"{stage.name} reads {path}"
+        assert not made & set(stage.produces)
+        made |= set(stage.produces)
+
+
+def names(o: RunOptions) -> list[str]:
+    return [stage.name for stage in plan(o)]
+
+
+def test_optional_stages() -> None:
+    assert names(options(glm=defaults.NO_GLM)) == [
+        "prepare", "composition", "coverage", "markers", "train", "encode", "cluster", "bin",
+    ]  # fmt: skip
+    assert "embed" in names(options(glm="tnf"))
+    assert "train" not in names(options(model=Path("m")))
+
+
+def test_a_glm_folder_counts_by_its_content(tmp_path: Path) -> None:
+    folder = tmp_path / "my_glm"
+    folder.mkdir()
+    by_name, by_folder = (
+        next(s for s in plan(options(glm=g)) if s.name == "embed") for g in ("tnf", str(folder))
+    )
+    assert by_name.options["glm"] == "tnf"
+    assert (by_folder.options["glm"], by_folder.inputs["glm_folder"]) == ("my_glm", folder)
+
+
+def test_order_of_alignments_does_not_matter_without_names() -> None:
+    a, b = Path("x/a.bam"), Path("b.bam")
+    one, other = (plan(options(bams=bams)) for bams in ((a, b), (b, a)))
+    assert one == other
+    named = [plan(options(bams=bams, sample_names=("u", "v"))) for bams in ((a, b), (b, a))]
+    assert named[0] != named[1]
+
+
+def test_training_options_are_all_recorded() -> None:
+    train = next(s for s in plan(options(training={"epochs": 3}, seed=4)) if s.name == "train")
+    assert dict(train.options) == {**defaults.TRAINING, "epochs": 3, "seed": 4}
+    assert train.means["checkpoint"] == OUT / outputs.CHECKPOINT
+
+
+def test_compressed_bins_change_the_name_of_the_unbinned() -> None:
+    assert OUT / f"{outputs.UNBINNED}.gz" in plan(options(compress=True))[-1].produces
+
+
+def test_mode() -> None:
+    assert options().mode == "single-sample"
+    assert options(bams=(Path("a"), Path("b"))).mode == "co-assembly"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"contigs": ()}, "needs an assembly"),
+        ({"contigs": (Path("a"), Path("b"))}, "2 assemblies: multi-sample binning"),
+        ({"bams": ()}, "either alignments or depth tables"),
+        ({"depth_tables": (Path("t"),)}, "either alignments or depth tables"),
+    ],
+)
+def test_options_check_themselves(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        options(**changes)
