@@ -17,17 +17,20 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
-from llmbin_core.bins.quality import MarkerIndex, Quality, estimate
+from llmbin_core.bins.markerindex import MarkerIndex
+from llmbin_core.bins.quality import Quality, estimate
 
 CONTAMINATION_WEIGHT = 2.0
 SIZE_WEIGHT = 2.0  # per Mb
 # Agreement is taken over at most this many partitions, evenly chosen.
 _MOST_PARTITIONS = 64
+# Contigs of candidates, with repeats, that are compared with a partition in one go.
+_BLOCK = 2_000_000
 # How many changed candidates are estimated in one go.
 _BATCH = 4096
 
@@ -68,32 +71,48 @@ def candidates_of(
         for rows in np.split(order, cuts[1:]) if len(order) else ():
             if partition[rows[0]] >= 0 and lengths[rows].sum() >= min_size:
                 found[rows.tobytes()] = rows
-    judges = _judges(labels, lengths)
-    return [Candidate(rows, _agreement(rows, lengths, judges)) for rows in found.values()]
-
-
-Judge = tuple[NDArray[Any], NDArray[np.float64]]
-
-
-def _judges(labels: NDArray[np.int32], lengths: NDArray[np.int64]) -> list[Judge]:
-    """Labels (-1 moved to 0) and cluster sizes (bp) of the partitions that are asked."""
-    step = max(1, -(-len(labels) // _MOST_PARTITIONS))
-    shifted = labels[::step] + 1
-    return [(p, np.bincount(p, lengths).astype(np.float64)) for p in shifted]
+    different = list(found.values())
+    agreement = _agreement(different, labels, lengths)
+    return [Candidate(r, a) for r, a in zip(different, agreement.tolist(), strict=True)]
 
 
 def _agreement(
-    rows: NDArray[np.int64], lengths: NDArray[np.int64], judges: Sequence[Judge]
-) -> float:
-    """Mean over partitions of the largest Jaccard index (bp) with one of their clusters."""
-    weights = lengths[rows].astype(np.float64)
-    size = weights.sum()
-    best = 0.0
-    for partition, sizes in judges:
-        shared = np.bincount(partition[rows], weights)
-        shared[0] = 0.0
-        best += float((shared / (size + sizes[: len(shared)] - shared)).max())
-    return best / max(len(judges), 1)
+    rows: Sequence[NDArray[np.int64]], labels: NDArray[np.int32], lengths: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Per candidate the mean over partitions of its largest Jaccard index (bp) with a cluster."""
+    judges = labels[:: max(1, -(-len(labels) // _MOST_PARTITIONS))]
+    total = np.zeros(len(rows))
+    sizes = np.array([len(r) for r in rows], dtype=np.int64)
+    # Blocks of candidates bound the memory of the products.
+    blocks = np.split(np.arange(len(rows)), np.flatnonzero(np.diff(np.cumsum(sizes) // _BLOCK)) + 1)
+    for block in blocks if len(rows) else ():
+        members = np.concatenate([rows[c] for c in block])
+        pointers = np.concatenate(([0], np.cumsum(sizes[block])))
+        weights = lengths[members].astype(np.float64)
+        table = csr_array((weights, members, pointers), shape=(len(block), len(lengths)))
+        own = table.sum(axis=1)
+        for judge in judges:
+            total[block] += _best_jaccard(table, own, judge, lengths)
+    return total / max(len(judges), 1)
+
+
+def _best_jaccard(
+    table: csr_array, own: NDArray[np.float64], judge: NDArray[np.int32], lengths: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Largest Jaccard index of each row of a table (candidates x contigs, bp) with a cluster."""
+    known = np.flatnonzero(judge >= 0)
+    clusters = int(judge.max(initial=-1)) + 1
+    best = np.zeros(len(own))
+    if not len(known):
+        return best
+    theirs = np.bincount(judge[known], lengths[known], clusters)
+    one = csr_array((np.ones(len(known)), (known, judge[known])), shape=(len(judge), clusters))
+    shared = table @ one
+    owner = np.repeat(np.arange(len(own)), np.diff(shared.indptr))
+    jaccard = shared.data / (own[owner] + theirs[shared.indices] - shared.data)
+    filled = np.flatnonzero(np.diff(shared.indptr))
+    best[filled] = np.maximum.reduceat(jaccard, shared.indptr[filled])
+    return best
 
 
 def choose_bins(

@@ -5,10 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llmbin_core import defaults, outputs
 from llmbin_core.errors import InputError
+
+if TYPE_CHECKING:
+    from llmbin_core.bins.writing import Depths
+    from llmbin_core.contigs import ContigTable
 
 log = logging.getLogger("llmbin")
 
@@ -171,9 +175,10 @@ def make_bins(
     prefix : str
         Bins are named ``prefix.001``, ``prefix.002``, ...
     """
-    from llmbin_core.bins.quality import estimate, index_markers
+    from llmbin_core.bins.markerindex import index_markers
+    from llmbin_core.bins.quality import estimate
     from llmbin_core.bins.selection import choose_bins
-    from llmbin_core.bins.writing import Depths, write_bins
+    from llmbin_core.bins.writing import write_bins
     from llmbin_core.contigs import read_contigs
     from llmbin_core.markertable import read_marker_sets, read_markers
     from llmbin_core.stagefile import check_same_contigs, read_stage
@@ -181,12 +186,9 @@ def make_bins(
     file = read_stage(partitions, "partitions")
     assembly = read_contigs(contigs)
     check_same_contigs(file, assembly.table, contigs)
-    depths = None
-    if coverage is not None:
-        table = read_stage(coverage, "coverage")
-        check_same_contigs(table, assembly.table, contigs)
-        depths = Depths(tuple(table.provenance.options["samples"]), table.tensors["mean"][:, 0])
-    index = index_markers(read_markers(markers), file.contigs, read_marker_sets(sets))
+    depths = _depths(coverage, assembly.table, contigs)
+    known = None if depths is None else depths.mean
+    index = index_markers(read_markers(markers), file.contigs, read_marker_sets(sets), known)
     bins = choose_bins(file.tensors["labels"], index, file.contigs.lengths, min_bin_size, choose)
     quality = estimate(index, bins)
     write_bins(out, assembly, bins, quality, index.domains, depths, compress, prefix)
@@ -194,3 +196,14 @@ def make_bins(
         log.info("%d bins, %d bp", len(bins), sum(file.contigs.lengths[b].sum() for b in bins))
     else:
         log.warning("no bins: no cluster of contigs reaches %d bp", min_bin_size)
+
+
+def _depths(coverage: Path | None, table: ContigTable, contigs: Path) -> Depths | None:
+    from llmbin_core.bins.writing import Depths
+    from llmbin_core.stagefile import check_same_contigs, read_stage
+
+    if coverage is None:
+        return None
+    file = read_stage(coverage, "coverage")
+    check_same_contigs(file, table, contigs)
+    return Depths(tuple(file.provenance.options["samples"]), file.tensors["mean"][:, 0])

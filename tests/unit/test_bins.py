@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmbin_core.bins.quality import MarkerIndex, estimate, index_markers
+from llmbin_core.bins.markerindex import MarkerIndex, index_markers
+from llmbin_core.bins.quality import estimate
 from llmbin_core.bins.selection import candidates_of, choose_bins, scores, select_bins
 from llmbin_core.bins.writing import Depths, quality_class, write_bins
 from llmbin_core.contigs import ContigSet, ContigTable
