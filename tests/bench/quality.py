@@ -39,6 +39,8 @@ N50S = (0, 50_000, 10_000, 5_000, 2_500)  # 0: whole sequences
 KEPT = (1.0, 0.9, 0.7, 0.5)
 ADDED = (0.05, 0.1, 0.2)
 SHORTEST = 1000
+# Genomes in no more pieces than this cannot be shared out.
+SHARED = 20
 # N50 of exponentially distributed lengths, in units of their mean.
 N50_OF_MEAN = 1.678
 # Depth of the genomes (log-normal) and of their pieces around it.
@@ -131,12 +133,12 @@ def mixtures(genomes: Sequence[Genome], table: ContigTable) -> list[Mixture]:
     found = []
     for genome in genomes:
         own = np.array(rows_of[genome.name])
-        for kept in KEPT:
+        for kept in KEPT if len(own) > SHARED else KEPT[:1]:
             part = _take(own, table.lengths, kept, genome.bp, rng)
             share = table.lengths[part].sum() / genome.bp
             found.append(Mixture(part, f"kept {kept:.0%}", 100 * share, 0.0, genome.name))
         for relation, other in _others(genome, genomes, rng):
-            for added in ADDED:
+            for added in ADDED if len(rows_of[other.name]) > SHARED else ():
                 more = _take(np.array(rows_of[other.name]), table.lengths, added, other.bp, rng)
                 truth = 100 * table.lengths[more].sum() / other.bp
                 share = 100 * table.lengths[own].sum() / genome.bp
@@ -208,7 +210,7 @@ def usual(
 
 def _best_domain(copies: dict[str, int], sets: MarkerSets) -> tuple[float, float]:
     ranked = []
-    for groups in sets.values():
+    for groups in (sets["bacteria"], sets["archaea"]):
         alone = {m for group in groups for m in group}
         found = sum(copies.get(m, 0) for m in alone) / len(alone)
         complete = np.mean([sum(m in copies for m in g) / len(g) for g in groups])
