@@ -23,9 +23,9 @@ from llmbin_core.bins.markerindex import MarkerIndex
 # A copy shows at least this part of the profile (less the slack); shorter pieces are often
 # paralogues that share one motif with the family.
 _SECOND_COPY = 0.35
-# A genome is reduced when it lacks more of the markers that reduced genomes lose than of those
-# they keep, by this many standard errors of the difference.
-_REDUCED_SIGNIFICANCE = 3.0
+# A genome is reduced when the markers that reduced genomes lack are found less than this often,
+# relative to those they keep.
+_LOST_MARKERS = 0.5
 
 
 @dataclass(frozen=True)
@@ -99,10 +99,7 @@ def _domain(index: MarkerIndex, explained: NDArray[np.float64]) -> NDArray[np.in
     ranked = explained.copy()
     ranked[reduced] = -1
     best = ranked.argmax(axis=0)
-    held = np.clip(explained[bacteria], 0, 1)
-    others = (index.marker_weights[bacteria] > 0) & ~kept
-    error = np.sqrt(held * (1 - held) * (1 / kept.sum() + 1 / max(others.sum(), 1)))
-    is_reduced = (best == bacteria) & (explained[reduced] - lost > _REDUCED_SIGNIFICANCE * error)
+    is_reduced = (best == bacteria) & (lost < _LOST_MARKERS * explained[reduced])
     return np.where(is_reduced, reduced, best)
 
 
