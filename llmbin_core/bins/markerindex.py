@@ -33,6 +33,8 @@ class MarkerIndex:
     set_weights, marker_weights : float64 [domains, m]
         Weight of each marker in the completeness of a domain, over its sets and over its markers
         alone; each row sums to 1.
+    n_sets : int64 [domains]
+        Number of collocated sets.
     marker, group : int32 [h]
         Marker of each hit, and its group of nearly identical copies. Hits are sorted by contig.
     begin, end : float64 [h]
@@ -46,6 +48,7 @@ class MarkerIndex:
     domains: tuple[str, ...]
     set_weights: NDArray[np.float64]
     marker_weights: NDArray[np.float64]
+    n_sets: NDArray[np.int64]
     marker: NDArray[np.int32]
     group: NDArray[np.int32]
     begin: NDArray[np.float64]
@@ -89,6 +92,7 @@ def index_markers(
         tuple(sets),
         set_weights,
         marker_weights,
+        np.array([len(groups) for groups in sets.values()], dtype=np.int64),
         marker,
         _redundant_groups(known, marker, None if depths is None else depths[rows]),
         begin + slack,

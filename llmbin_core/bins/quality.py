@@ -23,9 +23,18 @@ from llmbin_core.bins.markerindex import MarkerIndex
 # A copy shows at least this part of the profile (less the slack); shorter pieces are often
 # paralogues that share one motif with the family.
 _SECOND_COPY = 0.35
+# Bases beyond the end of a contig whose markers it still shows, as fitted on 12 genomes of the
+# training set in pieces of N50 2.5 to 50 kb (tests/bench/quality.py). It is
+# about a third of a gene.
+_SHOWN_BEYOND = 350
+# Share of the markers by which whole genomes differ from what is expected (same data).
+_GENOMES_DIFFER = 0.02
 # A genome is reduced when the markers that reduced genomes lack are found less than this often,
 # relative to those they keep.
 _LOST_MARKERS = 0.5
+# ... or when its bp over its bacterial completeness, which is less than its true completeness,
+# stays below this size.
+_REDUCED_BP = 1.2e6
 
 
 @dataclass(frozen=True)
@@ -36,6 +45,8 @@ class Quality:
     ----------
     completeness, contamination, redundancy : float64
         Percent. Redundancy counts copies nearly identical to another one of the bin.
+    error : float64
+        Standard error of the completeness, percent points.
     domain : int64
         Index into `MarkerIndex.domains` of the marker sets that were used.
     markers : int64
@@ -43,6 +54,7 @@ class Quality:
     """
 
     completeness: NDArray[np.float64]
+    error: NDArray[np.float64]
     contamination: NDArray[np.float64]
     redundancy: NDArray[np.float64]
     domain: NDArray[np.int64]
@@ -61,7 +73,8 @@ def estimate(index: MarkerIndex, bins: Sequence[NDArray[np.integer]]) -> Quality
     k, m = len(bins), index.set_weights.shape[1]
     sizes = np.array([len(b) for b in bins], dtype=np.int64)
     rows = np.concatenate(bins) if k else np.empty(0, np.int64)
-    hits, of_bin = _hits_of(index, rows, np.repeat(np.arange(k), sizes))
+    of_row = np.repeat(np.arange(k), sizes)
+    hits, of_bin = _hits_of(index, rows, of_row)
     key = of_bin * m + index.marker[hits]
     keys, copies, redundant = _count_copies(index, hits, key)
     bin_of, marker_of = keys // m, keys % m
@@ -70,11 +83,13 @@ def estimate(index: MarkerIndex, bins: Sequence[NDArray[np.integer]]) -> Quality
         per_domain = [np.bincount(bin_of, w[marker_of] * values, minlength=k) for w in weights]
         return np.stack(per_domain)
 
-    domain = _domain(index, total(index.marker_weights, copies))
+    bp = np.bincount(of_row, index.lengths[rows], k).astype(np.float64)
+    complete = _share_of_genome(total(index.set_weights, np.ones_like(copies)), sizes, bp)
+    domain = _domain(index, total(index.marker_weights, copies), complete, bp)
     pick = (domain, np.arange(k))
-    present = np.ones_like(copies)
     return Quality(
-        100 * total(index.set_weights, present)[pick],
+        100 * complete[pick],
+        100 * _standard_error(complete[pick], index.n_sets[domain], sizes),
         100 * total(index.set_weights, copies - 1)[pick],
         100 * total(index.set_weights, redundant)[pick],
         domain,
@@ -82,12 +97,43 @@ def estimate(index: MarkerIndex, bins: Sequence[NDArray[np.integer]]) -> Quality
     )
 
 
-def _domain(index: MarkerIndex, explained: NDArray[np.float64]) -> NDArray[np.int64]:
+def _share_of_genome(
+    found: NDArray[np.float64], sizes: NDArray[np.int64], bp: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Share of the genome that is there, from the share of its markers that were found.
+
+    A gene across a contig end is found from either contig, so short contigs show more markers than
+    they hold bases: 1 + g / l pieces show a marker of a genome in contigs of mean length l, and a
+    share c of all pieces shows 1 - (1 - c) ** (1 + g / l) of the markers.
+    """
+    pieces = 1 + _SHOWN_BEYOND * sizes / np.maximum(bp, 1)
+    return np.asarray(1 - (1 - np.clip(found, 0, 1)) ** (1 / pieces))
+
+
+def _standard_error(
+    complete: NDArray[np.float64], n_sets: NDArray[np.int64], sizes: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Of the completeness: marker sets and contigs are samples of the genome, and genomes differ.
+
+    A set is there or not by chance, and so is a contig with all of its sets; the genome has as
+    many contigs as the bin over its completeness.
+    """
+    chance = complete * (1 - complete) * (1 / n_sets + complete / np.maximum(sizes, 1))
+    return np.asarray(np.sqrt(chance + _GENOMES_DIFFER**2))
+
+
+def _domain(
+    index: MarkerIndex,
+    explained: NDArray[np.float64],
+    complete: NDArray[np.float64],
+    bp: NDArray[np.float64],
+) -> NDArray[np.int64]:
     """Per bin the domain whose markers were found most often: [domains, k] -> [k].
 
     Reduced genomes keep a part of the bacterial markers. They are told from bacterial genomes of
-    which a part was assembled by what the others do: these are missing from a reduced genome, and
-    from a partial one as often as any.
+    which a part was assembled by their size, as far as the bacterial markers let it be told from
+    the part, or by what they lost: those markers are missing from a reduced genome, and from a
+    partial one as often as any.
     """
     names = list(index.domains)
     if not {"reduced", "bacteria"} <= set(names):
@@ -99,7 +145,8 @@ def _domain(index: MarkerIndex, explained: NDArray[np.float64]) -> NDArray[np.in
     ranked = explained.copy()
     ranked[reduced] = -1
     best = ranked.argmax(axis=0)
-    is_reduced = (best == bacteria) & (lost < _LOST_MARKERS * explained[reduced])
+    small = bp < _REDUCED_BP * complete[bacteria]
+    is_reduced = (best == bacteria) & (small | (lost < _LOST_MARKERS * explained[reduced]))
     return np.where(is_reduced, reduced, best)
 
 

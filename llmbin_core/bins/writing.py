@@ -109,8 +109,8 @@ def _summary(
     depths: Depths | None,
 ) -> str:
     header = [
-        "bin", "contigs", "bp", "n50", "gc", "completeness", "contamination", "redundancy",
-        "class", "domain", "markers",
+        "bin", "contigs", "bp", "n50", "gc", "completeness", "completeness_error", "contamination",
+        "redundancy", "class", "domain", "markers",
     ]  # fmt: skip
     header += [f"depth:{sample}" for sample in depths.samples] if depths else []
     lines = ["\t".join(header)]
@@ -125,6 +125,7 @@ def _summary(
             str(n50(lengths)),
             f"{_gc(contigs, rows):.4f}",
             f"{completeness:.2f}",
+            f"{quality.error[number]:.2f}",
             f"{contamination:.2f}",
             f"{quality.redundancy[number]:.2f}",
             quality_class(completeness, contamination),
