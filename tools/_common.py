@@ -16,7 +16,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from types import FrameType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from llmbin_core import __version__, defaults, progress
 from llmbin_core.errors import EnvironmentFault, LlmbinError
@@ -33,7 +33,7 @@ class _Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescription
     """Defaults come from the parser, never typed into a help text; examples keep their lines."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        if action.default in (None, ()) or isinstance(action.default, bool):
+        if action.default in (None, (), argparse.SUPPRESS) or isinstance(action.default, bool):
             return action.help
         return super()._get_help_string(action)
 
@@ -111,13 +111,7 @@ def make_parser(
         Whether the stage draws random numbers, whether it can use an accelerator.
     """
     name = "llmbin run" if stage == "run" else f"llmbin-{stage}"
-    parser = argparse.ArgumentParser(
-        prog=name,
-        description=description,
-        epilog=f"example:\n  {example}",
-        formatter_class=_Formatter,
-        allow_abbrev=False,
-    )
+    parser = argparse.ArgumentParser(prog=name, **_form(description, example))
     parser.add_argument("--version", action="version", version=f"{name} {__version__}")
     main = parser.add_argument_group("main options")
     advanced = parser.add_argument_group("advanced options")
@@ -136,13 +130,53 @@ def make_parser(
             metavar="NAME",
             help="auto, cpu, cuda, cuda:N or mps; auto takes an accelerator when there is one",
         )
-    volume = other.add_mutually_exclusive_group()
-    volume.add_argument(
-        "--quiet", action="store_true", help="only warnings and errors on standard error"
-    )
-    volume.add_argument("--verbose", action="store_true", help="more detail on standard error")
-    other.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    _add_volume(other)
     return Cli(parser, main, advanced)
+
+
+def add_command(
+    commands: Any, name: str, description: str, example: str
+) -> argparse.ArgumentParser:
+    """A command of an executable that has several (``llmbin-models list``).
+
+    Parameters
+    ----------
+    commands
+        What `add_subparsers` of the parser gave.
+    name, description, example : str
+        The first line of the description is also shown in the list of commands.
+    """
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=description.split("\n")[0].rstrip("."), **_form(description, example)
+    )
+    # Given before or after the command: without a default, one does not undo the other.
+    _add_volume(parser.add_argument_group("other options"), default=argparse.SUPPRESS)
+    return parser
+
+
+def _form(description: str, example: str) -> dict[str, Any]:
+    return {
+        "description": description,
+        "epilog": f"example:\n  {example}",
+        "formatter_class": _Formatter,
+        "allow_abbrev": False,
+    }
+
+
+def _add_volume(group: argparse._ArgumentGroup, default: object = False) -> None:
+    volume = group.add_mutually_exclusive_group()
+    volume.add_argument(
+        "--quiet",
+        action="store_true",
+        default=default,
+        help="only warnings and errors on standard error",
+    )
+    volume.add_argument(
+        "--verbose", action="store_true", default=default, help="more detail on standard error"
+    )
+    group.add_argument(
+        "--debug", action="store_true", default=default, help="show the traceback of an error"
+    )
 
 
 def run_tool(

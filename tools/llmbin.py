@@ -23,6 +23,7 @@ COMMANDS = {
     "pretrain": "train a gLM on genomes",
     "simulate": "a synthetic community: contigs, alignments and their gold standard",
     "evaluate": "compare bins with a gold standard",
+    "models": "prebuilt encoders and gLMs: list, fetch, verify, install, export",
 }
 
 
