@@ -38,7 +38,7 @@ class RunOptions:
     reference, profiles, marker_sets : Path, optional
         See the stages.
     model : str or Path, optional
-        See `stages.encode`; with a model no encoder is trained.
+        See `stages.encode`; a text may be a name. With a model no encoder is trained.
     glm : str
         Name or folder of a gLM, or ``none``.
     min_length : int or "auto"
@@ -254,7 +254,7 @@ def _encoding(o: RunOptions) -> list[Stage]:
 
 
 def _model(o: RunOptions) -> Path | None:
-    return None if o.model is None else registry.find(o.model, registry.ENCODER)
+    return registry.find(o.model, registry.ENCODER) if isinstance(o.model, str) else o.model
 
 
 def _cluster(o: RunOptions) -> Stage:

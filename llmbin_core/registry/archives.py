@@ -6,6 +6,7 @@ import io
 import stat
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -71,7 +72,13 @@ def unpack(archive: Path, folder: Path) -> None:
                 if total > most:
                     raise _refusal(archive, member.name, f"unpacks to over {most} bytes")
                 _write(archive, member, folder / path)
-    except (tarfile.TarError, zipfile.BadZipFile, NotImplementedError, EOFError) as error:
+    except (
+        tarfile.TarError,
+        zipfile.BadZipFile,
+        zlib.error,
+        NotImplementedError,
+        EOFError,
+    ) as error:
         raise InputError(
             f"{archive}: damaged or cut short ({error}); fetch the archive again"
         ) from None

@@ -152,13 +152,7 @@ def install(
     if not source.is_dir():
         open_input(source).close()
     name = entry.name if entry else name or _name_of(source)
-    if not is_name(name):
-        raise UsageError(
-            f"'{name}' cannot be the name of a model: letters, digits, '.', '_' and '-', up to 64; "
-            "give --name"
-        )
-    if name in (*defaults.BASELINES, defaults.NO_GLM):
-        raise UsageError(f"'{name}' is what --glm calls something else; give another --name")
+    _check_name(name)
     target = user_folder() / name
     with alone(target.with_name(f".{name}")):
         clear_leftovers(target)
@@ -168,18 +162,14 @@ def install(
             kind = _kind_of(content, origin or str(source))
             if entry is not None and entry.kind != kind:
                 raise InputError(f"{origin}: is of kind {kind}, the registry says {entry.kind}")
-            said = asdict(entry) if entry else about
+            said = asdict(entry) if entry else {**about, "digest": ""}
+            said |= {k: v for k, v in (("habitat", habitat), ("licence", licence)) if v}
+            texts = (said.get("habitat", _UNKNOWN), said.get("licence", _UNKNOWN))
+            came_from = origin or str(source.absolute())
             model = Model(
-                name,
-                kind,
-                habitat or said.get("habitat") or _UNKNOWN,
-                licence or said.get("licence") or _UNKNOWN,
-                said.get("card") or CARD,
-                origin or str(source.absolute()),
-                entry.digest if entry else "",
-                content,
+                name, kind, *texts, said.get("card", CARD), came_from, said["digest"], content,
                 _digests(content),
-            )
+            )  # fmt: skip
             (made / _RECORD).write_text(json.dumps(_record(model), indent=1) + "\n", "utf-8")
     return replace(model, folder=target / name)
 
@@ -257,6 +247,16 @@ def inspect(folder: Path) -> str:
         "not a model: neither a gLM folder (config.json and weights) nor an encoder that "
         "llmbin-train wrote"
     )
+
+
+def _check_name(name: str) -> None:
+    if not is_name(name):
+        raise UsageError(
+            f"'{name}' cannot be the name of a model: letters, digits, '.', '_' and '-', up to 64; "
+            "give --name"
+        )
+    if name in (*defaults.BASELINES, defaults.NO_GLM):
+        raise UsageError(f"'{name}' is what --glm calls something else; give another --name")
 
 
 def _kind_of(content: Path, origin: str) -> str:
