@@ -45,9 +45,10 @@ _REFUSED = {
     errno.EPERM,
     errno.EROFS,
     errno.EIO,
-    errno.ENOTDIR,
     errno.EFBIG,
 }
+# The same, where the path of the output is at fault.
+_NO_PLACE = {errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP}
 
 # Files above this size are fingerprinted by three slices, not read whole.
 _FULL_HASH_BYTES = 256 << 20
@@ -71,6 +72,9 @@ def open_input(path: Path) -> BinaryIO:
         raise InputError(f"{path}: no such file; check the path") from None
     except PermissionError:
         raise InputError(f"{path}: cannot be read; check its permissions") from None
+    except OSError as error:
+        # A file where a folder should be, links in a circle, a name that is too long ...
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from None
 
 
 @contextmanager
@@ -223,6 +227,8 @@ def _swap_folder(new: Path, target: Path) -> None:
     if not target.exists():
         new.replace(target)
         return
+    if not target.is_dir():
+        raise FileExistsError(errno.EEXIST, "there is a file of this name", str(target))
     aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
     target.replace(aside / target.name)
     new.replace(target)
@@ -236,6 +242,14 @@ def write_faults(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        # The folder of the output can hold no files (/proc).
+        named, place = str(error.filename), target.parent
+        own = named == str(place) or named.startswith(str(place / f".{target.name}."))
+        no_folder = error.errno == errno.ENOENT and own
+        if error.errno in _NO_PLACE or no_folder:
+            raise EnvironmentFault(
+                f"{target}: cannot be written ({error.strerror}); give another path"
+            ) from error
         if error.errno not in _REFUSED:
             raise
         raise EnvironmentFault(

@@ -7,6 +7,7 @@ count is put into the environment before numpy or torch are loaded.
 from __future__ import annotations
 
 import argparse
+import errno
 import logging
 import os
 import signal
@@ -19,12 +20,15 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 from llmbin_core import __version__, defaults, progress
-from llmbin_core.errors import EnvironmentFault, LlmbinError
+from llmbin_core.errors import EnvironmentFault, InputError, LlmbinError
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 # Idle threads of a pool sleep instead of spinning: on shared cores spinning costs more than waking.
 _THREAD_SETTINGS = {"OMP_WAIT_POLICY": "PASSIVE"}
 _LOG_EVERY_SECONDS = 60.0
+# What the system says of a path that somebody gave, wherever it is first looked at.
+_PATH_FAULTS = {errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EACCES}
+_GREATEST = 2**31 - 1  # some libraries hold seeds and sizes in 32 bits
 
 log = logging.getLogger("llmbin")
 
@@ -58,10 +62,9 @@ def default_threads() -> int:
 
 def positive(text: str) -> int:
     """An integer of at least 1."""
-    value = int(text)
-    if value < 1:
+    if natural(text) < 1:
         raise argparse.ArgumentTypeError(f"{text} is not at least 1")
-    return value
+    return natural(text)
 
 
 def natural(text: str) -> int:
@@ -69,6 +72,16 @@ def natural(text: str) -> int:
     value = int(text)
     if value < 0:
         raise argparse.ArgumentTypeError(f"{text} is below 0")
+    if value > _GREATEST:
+        raise argparse.ArgumentTypeError(f"{text} is above {_GREATEST}")
+    return value
+
+
+def number(text: str) -> float:
+    """A number of at least 0."""
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a number of at least 0")
     return value
 
 
@@ -195,6 +208,12 @@ def run_tool(
         body(args)
     except LlmbinError as error:
         return _fail(parser.prog, error, str(error), error.exit_code, args.debug)
+    except OSError as error:
+        if error.errno not in _PATH_FAULTS or not error.filename:
+            text = f"this is a defect of the program: {type(error).__name__}: {error}"
+            return _fail(parser.prog, error, text, 1, debug=True)
+        text = f"{error.filename}: {error.strerror}; check the path and its permissions"
+        return _fail(parser.prog, error, text, InputError.exit_code, args.debug)
     except MemoryError as error:
         text = "out of memory; use a machine with more, or fewer threads and views"
         return _fail(parser.prog, error, text, EnvironmentFault.exit_code, args.debug)

@@ -11,7 +11,17 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llmbin_tools._common import Cli, fraction, log, make_parser, natural, positive, run_tool
+from llmbin_tools._common import (
+    Cli,
+    above_zero,
+    fraction,
+    log,
+    make_parser,
+    natural,
+    number,
+    positive,
+    run_tool,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -77,8 +87,14 @@ def _add_training(cli: Cli) -> None:
     add = cli.advanced.add_argument
     add("--steps", type=positive, default=2000, metavar="N", help="updates of the weights")
     add("--warmup", type=natural, default=50, metavar="N", help="steps of rising learning rate")
-    add("--learning-rate", type=float, default=5e-4, metavar="X", help="of AdamW, at its highest")
-    add("--weight-decay", type=float, default=0.01, metavar="X", help="of AdamW")
+    add(
+        "--learning-rate",
+        type=above_zero,
+        default=5e-4,
+        metavar="X",
+        help="of AdamW, at its highest",
+    )
+    add("--weight-decay", type=number, default=0.01, metavar="X", help="of AdamW")
     add("--accumulate", type=positive, default=1, metavar="N", help="batches per step")
     add("--save-every", type=positive, default=200, metavar="N", help="steps between checkpoints")
     add(
@@ -102,7 +118,7 @@ def _add_batches(cli: Cli) -> None:
     add("--max-length", type=positive, default=32000, metavar="BP", help="contrastive: fragments")
     add("--error-rate", type=fraction, default=0.003, metavar="X",
         help="contrastive: mean substitution rate of a fragment")  # fmt: skip
-    add("--temperature", type=float, default=0.05, metavar="X", help="contrastive")
+    add("--temperature", type=above_zero, default=0.05, metavar="X", help="contrastive")
     add("--window", type=positive, default=1024, metavar="BP", help="next, masked")
     add("--windows", type=positive, default=32, metavar="N", help="next, masked: windows per batch")
     add("--mask-share", type=fraction, default=0.15, metavar="X", help="masked")

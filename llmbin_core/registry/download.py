@@ -14,8 +14,7 @@ import ssl
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from email.message import Message
-from http.client import HTTPException, HTTPResponse, InvalidURL
+from http.client import HTTPException, HTTPMessage, HTTPResponse, InvalidURL
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 from urllib.error import HTTPError, URLError
@@ -227,7 +226,7 @@ class _CarefulRedirects(HTTPRedirectHandler):
     """Redirects lead to the web only, and never from https to http."""
 
     def redirect_request(
-        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: Message, newurl: str
+        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
     ) -> Request | None:
         old, new = urlsplit(req.full_url).scheme, urlsplit(newurl).scheme.lower()
         if new not in SCHEMES or (old == "https" and new != "https"):
