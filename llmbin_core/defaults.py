@@ -16,6 +16,8 @@ MIN_IDENTITY = 0.0
 
 # Embedding: the bundled gLM; NO_GLM runs without the stage.
 NO_GLM = "none"
+BASELINES = ("tnf", "spectrum")
+HUB_PREFIX = "hf:"
 GLM = "compact"
 
 # Training

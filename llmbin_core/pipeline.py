@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from llmbin_core import defaults, outputs, stages
+from llmbin_core import defaults, outputs, registry, stages
 from llmbin_core.errors import UsageError
 from llmbin_core.runner import Paths, Runner, Stage, Step
 from llmbin_core.runrecord import environment, json_value
@@ -35,8 +35,10 @@ class RunOptions:
         Alignments, or tables of depths; one of the two.
     sample_names : tuple of str
         One per file, or none.
-    reference, profiles, marker_sets, model : Path, optional
-        See the stages; with a model no encoder is trained.
+    reference, profiles, marker_sets : Path, optional
+        See the stages.
+    model : str or Path, optional
+        See `stages.encode`; a text may be a name. With a model no encoder is trained.
     glm : str
         Name or folder of a gLM, or ``none``.
     min_length : int or "auto"
@@ -56,7 +58,7 @@ class RunOptions:
     reference: Path | None = None
     profiles: Path | None = None
     marker_sets: Path | None = None
-    model: Path | None = None
+    model: str | Path | None = None
     glm: str = defaults.GLM
     min_length: int | Literal["auto"] = defaults.MIN_LENGTH
     min_mapq: int = defaults.MIN_MAPQ
@@ -191,9 +193,12 @@ def _features(o: RunOptions) -> list[Stage]:
 
 def _embed(o: RunOptions, contigs: Mapping[str, Paths], views: Mapping[str, Any]) -> Stage:
     made = o.out / outputs.EMBEDDING
-    folder = Path(o.glm)
-    # A gLM folder counts by its content, a bundled gLM by its name.
-    glm = {"glm_folder": folder} if folder.is_dir() else {}
+    # A gLM folder, installed or the user's own, counts by its content, a bundled gLM by its name.
+    by_name = o.glm in (*registry.bundled_models(), *defaults.BASELINES) or o.glm.startswith(
+        defaults.HUB_PREFIX
+    )
+    folder = Path(o.glm) if by_name else registry.find(o.glm, registry.GLM)
+    glm = {} if by_name else {"glm_folder": folder}
     return Stage(
         "embed",
         _embed_with,
@@ -228,7 +233,7 @@ def _encoding(o: RunOptions) -> list[Stage]:
     encode = Stage(
         "encode",
         stages.encode,
-        {"features": features, "model": o.model or trained},
+        {"features": features, "model": _model(o) or trained},
         {"out": latent},
         (latent,),
         {},
@@ -246,6 +251,10 @@ def _encoding(o: RunOptions) -> list[Stage]:
         {**means, "checkpoint": o.out / outputs.CHECKPOINT},
     )
     return [train, encode]
+
+
+def _model(o: RunOptions) -> Path | None:
+    return registry.find(o.model, registry.ENCODER) if isinstance(o.model, str) else o.model
 
 
 def _cluster(o: RunOptions) -> Stage:

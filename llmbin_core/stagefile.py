@@ -124,6 +124,11 @@ def read_stage(path: Path, schema: str | None = None) -> StageFile:
         )
     with safe_open(path, framework="numpy") as handle:
         tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
+    if not {_NAMES, _LENGTHS} <= tensors.keys():
+        raise InputError(
+            f"{path}: holds {document['schema']}, which is not about contigs; give outputs of "
+            "stages such as llmbin-composition"
+        )
     text = tensors.pop(_NAMES).tobytes().decode()
     lengths = tensors.pop(_LENGTHS)
     contigs = ContigTable(tuple(text.split("\n")) if len(lengths) else (), lengths)

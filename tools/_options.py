@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from llmbin_tools._common import Cli, above_zero, fraction, natural, positive, share
+from llmbin_tools._common import Cli, above_zero, fraction, natural, number, positive, share
 
 from llmbin_core import defaults
 from llmbin_core.errors import UsageError
@@ -84,19 +84,22 @@ def check_source(args: argparse.Namespace, others: dict[str, Any]) -> None:
 def add_training(cli: Cli) -> None:
     """How an encoder is trained, and its size."""
     add = cli.advanced.add_argument
-    add("--epochs", type=positive, default=_TRAINING["epochs"], metavar="N")
+    add("--epochs", type=positive, default=_TRAINING["epochs"], metavar="N",
+        help="times that all contigs are seen")  # fmt: skip
     add("--batch-size", type=positive, default=_TRAINING["batch_size"], metavar="N",
         help="contigs per batch")  # fmt: skip
-    add("--learning-rate", type=above_zero, default=_TRAINING["learning_rate"], metavar="X")
-    add("--weight-decay", type=float, default=_TRAINING["weight_decay"], metavar="X")
+    add("--learning-rate", type=above_zero, default=_TRAINING["learning_rate"], metavar="X",
+        help="of AdamW, at its highest")  # fmt: skip
+    add("--weight-decay", type=number, default=_TRAINING["weight_decay"], metavar="X",
+        help="of AdamW")  # fmt: skip
     add("--temperature", type=above_zero, default=None, metavar="X",
         help="of the contrastive loss (without: by the N50 of the contigs)")  # fmt: skip
     add("--views-per-step", type=positive, default=_TRAINING["views_per_step"], metavar="N",
         help="views of a contig in a batch")  # fmt: skip
-    add("--coverage-weight", type=float, default=_TRAINING["coverage_weight"], metavar="X",
+    add("--coverage-weight", type=number, default=_TRAINING["coverage_weight"], metavar="X",
         help="weight of a contrastive loss on the coverage alone, beside the joint "
         "one")  # fmt: skip
-    add("--embedding-weight", type=float, default=_TRAINING["embedding_weight"], metavar="X",
+    add("--embedding-weight", type=number, default=_TRAINING["embedding_weight"], metavar="X",
         help="the same for the embedding")  # fmt: skip
     add("--width", type=positive, default=_TRAINING["width"], metavar="N",
         help="units of a hidden layer")  # fmt: skip
@@ -105,7 +108,8 @@ def add_training(cli: Cli) -> None:
         help="size of what coverage and embedding become before they are joined")  # fmt: skip
     add("--latent-size", type=positive, default=_TRAINING["latent"], metavar="N",
         help="size of the latent")  # fmt: skip
-    add("--dropout", type=fraction, default=_TRAINING["dropout"], metavar="SHARE")
+    add("--dropout", type=fraction, default=_TRAINING["dropout"], metavar="SHARE",
+        help="of hidden units, left out at random while training (0..1)")  # fmt: skip
 
 
 def training_options(args: argparse.Namespace) -> dict[str, Any]:

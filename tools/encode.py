@@ -28,7 +28,11 @@ def _parser() -> argparse.ArgumentParser:
         "them",
     )
     cli.main.add_argument(
-        "--model", type=Path, required=True, metavar="FILE", help="output of llmbin-train"
+        "--model",
+        required=True,
+        metavar="NAME",
+        help="output of llmbin-train, or name of a bundled or installed encoder (llmbin models "
+        "list)",
     )
     add_out(cli)
     return cli.parser

@@ -65,10 +65,11 @@ def _add_main(cli: Cli) -> None:
         help="leave out shorter contigs; auto: 2500 when contigs of 1000..2500 bp hold at least "
         "5 %% of the bases, else 1000")  # fmt: skip
     add("--glm", default=defaults.GLM, metavar="NAME",
-        help="gLM or baseline that embeds the contigs, or a gLM folder; none: no "
-        "embedding")  # fmt: skip
-    add("--model", type=Path, default=None, metavar="FILE",
-        help="output of llmbin-train to use instead of training one")  # fmt: skip
+        help="gLM that embeds the contigs: name of a bundled or installed one (llmbin models "
+        "list), baseline or gLM folder; none: no embedding")  # fmt: skip
+    add("--model", default=None, metavar="NAME",
+        help="encoder to use instead of training one: name of a bundled or installed one (llmbin "
+        "models list), or output of llmbin-train")  # fmt: skip
 
 
 def _add_run_control(cli: Cli) -> None:

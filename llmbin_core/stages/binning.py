@@ -63,7 +63,12 @@ def train(
 
 
 def encode(
-    features: Sequence[Path], model: Path, out: Path, *, device: str = "auto", threads: int = 1
+    features: Sequence[Path],
+    model: str | Path,
+    out: Path,
+    *,
+    device: str = "auto",
+    threads: int = 1,
 ) -> None:
     """Write the latents of one sample: ``latent`` float32 [n, d], unit vectors.
 
@@ -71,16 +76,18 @@ def encode(
     ----------
     features : sequence of Path
         Stage files of one sample, or the folder that holds them.
-    model : Path
-        Output of `train`.
+    model : str or Path
+        Output of `train`, or the name of a bundled or installed encoder.
     """
     from llmbin_core.device import choose_device, use_threads
     from llmbin_core.encoder.features import load_samples
     from llmbin_core.encoder.modelfile import check_fit, load_model
     from llmbin_core.encoder.train import encode as latents_of
     from llmbin_core.files import fingerprint
+    from llmbin_core.registry import ENCODER, find
     from llmbin_core.stagefile import Provenance, write_stage
 
+    model = find(model, ENCODER)
     use_threads(threads)
     samples = load_samples(features)
     if len(samples) != 1:
