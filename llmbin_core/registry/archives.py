@@ -142,11 +142,11 @@ def _checked(archive: Path, member: _Member) -> PurePosixPath:
 
 
 def _write(archive: Path, member: _Member, target: Path) -> None:
-    try:
-        with write_faults(target):
+    with write_faults(target):
+        try:
             (target if member.is_folder else target.parent).mkdir(parents=True, exist_ok=True)
-    except FileExistsError:
-        raise _refusal(archive, member.name, "is both a file and a folder") from None
+        except (FileExistsError, NotADirectoryError):
+            raise _refusal(archive, member.name, "is both a file and a folder") from None
     if member.is_folder:
         return
     if target.is_dir():
