@@ -132,21 +132,33 @@ def choose_bins(
     min_size : int
         bp.
     choose : str
-        ``bins``: bin by bin over all partitions; ``partition``: the best partition as a whole.
+        ``bins``: bin by bin over all partitions, unless by its own estimate the best partition
+        has more good bins; ``partition``: the best partition as a whole.
 
     Returns
     -------
     list of int64 [size]
         Rows of the contigs of each bin, best bin first.
     """
+    best = _best_partition(labels, index, lengths, min_size)
+    whole = select_bins(candidates_of(best, lengths, min_size), index, lengths, min_size)
     if choose == "partition":
-        labels = _best_partition(labels, index, lengths, min_size)
-    return select_bins(candidates_of(labels, lengths, min_size), index, lengths, min_size)
+        return whole
+    apart = select_bins(candidates_of(labels, lengths, min_size), index, lengths, min_size)
+    return max(apart, whole, key=lambda bins: good_bins(estimate(index, bins)))
 
 
 # The published choice: bins count once for each of these least completenesses and each of these
 # largest contaminations that they keep (%).
 _LEVELS = [(least, most) for least in (50, 70, 90) for most in (10, 5)]
+
+
+def good_bins(quality: Quality) -> int:
+    """Bins that reach a level of quality, summed over the levels of the published choice."""
+    return sum(
+        int(((quality.completeness > least) & (quality.contamination < most)).sum())
+        for least, most in _LEVELS
+    )
 
 
 def _best_partition(
@@ -156,11 +168,7 @@ def _best_partition(
     best, most = 0, -1
     for number in range(len(labels)):
         part = candidates_of(labels[number : number + 1], lengths, min_size)
-        q = estimate(index, [c.rows for c in part])
-        count = sum(
-            int(((q.completeness > least) & (q.contamination < level)).sum())
-            for least, level in _LEVELS
-        )
+        count = good_bins(estimate(index, [c.rows for c in part]))
         if count > most:
             best, most = number, count
     return labels[best : best + 1]

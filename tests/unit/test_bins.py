@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 
 from llmbin_core.bins.markerindex import MarkerIndex, index_markers
 from llmbin_core.bins.quality import estimate
-from llmbin_core.bins.selection import candidates_of, choose_bins, scores, select_bins
+from llmbin_core.bins.selection import (
+    candidates_of,
+    choose_bins,
+    good_bins,
+    scores,
+    select_bins,
+)
 from llmbin_core.bins.writing import Depths, quality_class, write_bins
 from llmbin_core.contigs import ContigSet, ContigTable
 from llmbin_core.fasta import iter_fasta
@@ -191,6 +197,11 @@ def test_chosen_bins_are_disjoint_and_the_first_has_the_best_score(seed: int) ->
     )
     (first,) = [k for k, c in enumerate(candidates) if set(c.rows) == set(bins[0])]
     assert every[first] == pytest.approx(every.max())
+    # By its own estimate the choice is never worse than any one partition.
+    chosen = estimate(index, choose_bins(labels, index, CONTIGS.lengths, 200_000))
+    for partition in labels:
+        alone = candidates_of(partition[None], CONTIGS.lengths, 200_000)
+        assert good_bins(chosen) >= good_bins(estimate(index, [c.rows for c in alone]))
 
 
 def test_score_weighs_its_four_terms() -> None:
