@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from llmbin_tools._common import make_parser, run_tool
-from llmbin_tools._options import add_bin_options, add_contigs, add_out
+from llmbin_tools._options import add_bin_options, add_contigs, add_out, add_sample
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -35,6 +35,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="output of llmbin-coverage: adds the mean depth of the bins per sample",
     )
+    add_sample(cli, "bin")
     add_out(cli, "folder to write to", "DIR")
     add_bin_options(cli)
     return cli.parser
@@ -50,6 +51,7 @@ def _body(args: argparse.Namespace) -> None:
         args.contigs,
         args.out,
         coverage=args.coverage,
+        sample=args.sample,
         min_bin_size=args.min_bin_size,
         choose=args.choose,
         compress=args.gzip,
