@@ -29,7 +29,7 @@ _Line = tuple[int, _Cells]
 _Label = tuple[str, str | None]
 
 _GTDB_RANK = re.compile(r"(^|;)\s*[dpcofgs]__")
-_MMSEQS_RANKS = {"no rank", "species", "genus", "family", "order", "class", "phylum"}
+_RANKS = {"no rank", "species", "genus", "family", "order", "class", "phylum"}
 _KRAKEN_NAME = re.compile(r"(.+) \(taxid (\d+)\)")
 _BINOMIAL = re.compile(r"((?:Candidatus )?[A-Z][\w.-]+ (?!sp\.|bacterium|archaeon)[a-z][\w.-]+)")
 _UNNAMED = re.compile(r"[A-Z][\w.-]+ (?:sp\.|bacterium|archaeon) \S+.*")
@@ -100,11 +100,9 @@ def _format_of(path: Path, lines: Sequence[_Line]) -> _Parser:
     sample = [cells for _, cells in lines[:50]]
     if any(len(c) > 1 and _GTDB_RANK.search(c[1]) for c in sample):
         return _gtdb
-    if all(c[0] in ("C", "U") and len(c) == 5 for c in sample):
+    if first[0] in ("C", "U") and len(first) == 5:
         return _kraken
-    if all(len(c) >= 4 and c[1].isdigit() for c in sample) and any(
-        c[2] in _MMSEQS_RANKS for c in sample
-    ):
+    if len(first) >= 4 and first[1].isdigit() and {c[2] for c in sample if len(c) > 2} & _RANKS:
         return _mmseqs
     raise InputError(
         f"{path}: line {lines[0][0]}: not a known table of taxonomy; give the LCA table of mmseqs "

@@ -166,8 +166,9 @@ def make_bins(
 
     file = read_stage(partitions, "partitions")
     sample = sample or file.provenance.options.get("sample")
-    assembly, depths = _assembly_of(file, contigs, coverage, sample)
-    file, parts = _samples_of(file, sample)
+    whole = file
+    file, parts = _samples_of(whole, sample)
+    assembly, depths = _assembly_of(whole, contigs, coverage, sample)
     several = file.provenance.options.get("separator") is not None
     if several and prefix != defaults.PREFIX:
         raise UsageError(f"--prefix {prefix} has no effect: bins are named after their samples")
@@ -181,10 +182,9 @@ def make_bins(
     write_bins(out, assembly, bins, _join(qualities), tuple(domains), depths, compress, names)
     if several:
         write_samples(out / outputs.SAMPLES_TABLE, _summaries(file, parts, bins))
+    log.info("%d bins, %d bp", len(bins), sum(file.contigs.lengths[b].sum() for b in bins))
     if not bins:
         log.warning("no bins: no cluster of contigs reaches %d bp", min_bin_size)
-        return
-    log.info("%d bins, %d bp", len(bins), sum(file.contigs.lengths[b].sum() for b in bins))
 
 
 def _assembly_of(
