@@ -189,8 +189,8 @@ def run(options: RunOptions, *, first: str | None = None, dry_run: bool = False)
     LlmbinError
         See the stages.
     """
-    options = resolve_mode(options)
     _check_model(options)
+    options = resolve_mode(options)
     head = {"mode": options.mode, "options": json_value(asdict(options)), **environment()}
     runner = Runner(options.out, plan(options), head, first)
     if dry_run:
