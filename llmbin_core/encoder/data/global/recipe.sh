@@ -17,4 +17,5 @@ for seed in 1 2 3 4; do
   rm "$sample"/S1.bam*
   samples+=("$sample")
 done
-llmbin-train --features "${samples[@]}" --half --curve "$out/training.tsv" --out "$out/model.safetensors"
+llmbin-train --features "${samples[@]}" --width 256 --epochs 8 --batch-size 512 --half \
+  --curve "$out/training.tsv" --out "$out/model.safetensors"
