@@ -166,9 +166,8 @@ def make_bins(
 
     file = read_stage(partitions, "partitions")
     sample = sample or file.provenance.options.get("sample")
-    whole = file
-    file, parts = _samples_of(whole, sample)
-    assembly, depths = _assembly_of(whole, contigs, coverage, sample)
+    assembly, depths = _assembly_of(file, contigs, coverage, sample)
+    file, parts = _samples_of(file, sample)
     several = file.provenance.options.get("separator") is not None
     if several and prefix != defaults.PREFIX:
         raise UsageError(f"--prefix {prefix} has no effect: bins are named after their samples")
@@ -182,9 +181,7 @@ def make_bins(
     write_bins(out, assembly, bins, _join(qualities), tuple(domains), depths, compress, names)
     if several:
         write_samples(out / outputs.SAMPLES_TABLE, _summaries(file, parts, bins))
-    log.info("%d bins, %d bp", len(bins), sum(file.contigs.lengths[b].sum() for b in bins))
-    if not bins:
-        log.warning("no bins: no cluster of contigs reaches %d bp", min_bin_size)
+    _announce(bins, file, min_bin_size)
 
 
 def _assembly_of(
@@ -205,6 +202,7 @@ def _assembly_of(
         check_same_contigs(file, assembly.table, contigs)
     separator = file.provenance.options.get("separator")
     if sample is not None and separator is not None:
+        rows_of_sample(file.contigs, separator, sample)  # a file of another sample is refused
         rows = rows_of_sample(assembly.table, separator, sample)
         assembly = assembly.take(rows)
         table = take_rows(table, rows) if table else None
@@ -238,6 +236,13 @@ def _join(qualities: Sequence[Quality]) -> Quality:
 
     names = [f.name for f in fields(Quality)]
     return Quality(*(np.concatenate([getattr(q, n) for q in qualities]) for n in names))
+
+
+def _announce(bins: Sequence[NDArray[np.int64]], file: StageFile, min_bin_size: int) -> None:
+    if bins:
+        log.info("%d bins, %d bp", len(bins), sum(file.contigs.lengths[b].sum() for b in bins))
+    else:
+        log.warning("no bins: no cluster of contigs reaches %d bp", min_bin_size)
 
 
 def _summaries(

@@ -1,8 +1,8 @@
 """Data for the workflows, made once per session.
 
 Workflows find it at ``$LLMBIN_TEST_DATA``: a small community, a finished run on it, two samples
-that were assembled apart and a finished run on these, a few contigs of it in several guises, and files that no stage may accept. Set the variable to a folder to keep
-the data for the next session.
+that were assembled apart and a finished run on these, a few contigs of it in several guises, and
+files that no stage may accept. Set the variable to a folder to keep the data for the next session.
 """
 
 from __future__ import annotations
