@@ -9,11 +9,12 @@ from __future__ import annotations
 import csv
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from llmbin_core import defaults, outputs, registry, stages
+from llmbin_core.bysample import is_joined
 from llmbin_core.errors import UsageError
 from llmbin_core.runner import Paths, Runner, Stage, Step
 from llmbin_core.runrecord import environment, json_value
@@ -28,21 +29,33 @@ class RunOptions:
     Attributes
     ----------
     contigs : tuple of Path
-        One assembly.
+        One assembly, or one of each sample.
     out : Path
         Folder for everything.
     bams, depth_tables : tuple of Path
         Alignments, or tables of depths; one of the two.
     sample_names : tuple of str
         One per file, or none.
-    reference, profiles, marker_sets : Path, optional
+    assembly_names : tuple of str
+        One per assembly, or none.
+    separator : str
+        Between sample and contig in the names of contigs.
+    multi_sample : str
+        ``yes``: the contigs of each sample are binned on their own; ``no``; ``auto``: with several
+        assemblies, and with one in which every contig names its sample.
+    reference, profiles, marker_sets, taxonomy : Path, optional
         See the stages.
     model : str or Path, optional
-        See `stages.encode`; a text may be a name. With a model no encoder is trained.
+        Name or file of a model; no encoder is trained then.
+    init : str or Path, optional
+        Name or file of a model that the training begins with.
+    per_sample : bool
+        In multi-sample binning, train a model for each sample.
     glm : str
         Name or folder of a gLM, or ``none``.
     min_length : int or "auto"
-    min_mapq, min_identity, n_views, seed, grid, min_bin_size, choose, compress, prefix
+    min_mapq, min_identity, n_views, seed, grid, min_sample_contigs, min_bin_size, choose, compress,
+    prefix
         See the stages.
     training : mapping
         Options of training and network that differ from the defaults.
@@ -58,7 +71,13 @@ class RunOptions:
     reference: Path | None = None
     profiles: Path | None = None
     marker_sets: Path | None = None
+    assembly_names: tuple[str, ...] = ()
+    separator: str = defaults.SEPARATOR
+    multi_sample: str = "auto"
     model: str | Path | None = None
+    init: str | Path | None = None
+    per_sample: bool = False
+    taxonomy: Path | None = None
     glm: str = defaults.GLM
     min_length: int | Literal["auto"] = defaults.MIN_LENGTH
     min_mapq: int = defaults.MIN_MAPQ
@@ -66,6 +85,7 @@ class RunOptions:
     n_views: int = defaults.N_VIEWS
     seed: int = defaults.RANDOM_SEED
     grid: str = defaults.GRID
+    min_sample_contigs: int = defaults.MIN_SAMPLE_CONTIGS
     min_bin_size: int = defaults.MIN_BIN_SIZE
     choose: str = defaults.CHOOSE
     compress: bool = False
@@ -77,28 +97,75 @@ class RunOptions:
     def __post_init__(self) -> None:
         if not self.contigs:
             raise UsageError("a run needs an assembly")
-        if len(self.contigs) > 1:
-            raise UsageError(
-                f"{len(self.contigs)} assemblies: multi-sample binning, which bins the contigs of "
-                "each sample apart, is not part of this version; give one assembly with the "
-                "alignments of all samples to it, or run each sample on its own"
-            )
         if bool(self.bams) == bool(self.depth_tables):
             raise UsageError("a run needs either alignments or depth tables")
         if self.marker_sets is not None and self.profiles is None:
             raise UsageError("--marker-sets belongs to a profile file: give --profiles as well")
-        if self.model is not None and self.training:
+        self._check_samples()
+        self._check_training()
+
+    def _check_samples(self) -> None:
+        if self.multi_sample not in defaults.MULTI_SAMPLE:
+            raise UsageError(f"multi-sample '{self.multi_sample}': use auto, yes or no")
+        if not self.separator:
+            raise UsageError("--separator is empty; give a text that no sample name holds")
+        if len(self.contigs) > 1 and self.multi_sample == "no":
             raise UsageError(
-                f"--{next(iter(self.training)).replace('_', '-')} has no effect with --model, "
-                "which leaves out training; leave one of them out"
+                f"{len(self.contigs)} assemblies are binned sample by sample: leave out "
+                "--multi-sample no, or give one assembly"
             )
+        if self.multi_sample == "no" and self.per_sample:
+            raise UsageError("--model-per-sample has no effect with --multi-sample no")
+        if self.assembly_names and len(self.assembly_names) != len(self.contigs):
+            raise UsageError(
+                f"{len(self.contigs)} assemblies but {len(self.assembly_names)} --assembly-names; "
+                "give one name per assembly"
+            )
+
+    def _check_training(self) -> None:
+        if self.model is not None:
+            others = {"init": self.init, "taxonomy": self.taxonomy, "model-per-sample":
+                      self.per_sample, **self.training}  # fmt: skip
+            given = [name for name, value in others.items() if value or name in self.training]
+            if given:
+                raise UsageError(
+                    f"--{given[0].replace('_', '-')} has no effect with --model, which leaves out "
+                    "training; leave one of them out"
+                )
         if self.model is None and self.n_views < 2:
             raise UsageError("training contrasts views of a contig: give at least 2 --views")
 
     @property
     def mode(self) -> str:
-        """How samples and assemblies belong together."""
+        """How samples and assemblies belong together; with one assembly ``auto`` is ``no``."""
+        if len(self.contigs) > 1 or self.multi_sample == "yes":
+            return "multi-sample"
         return "single-sample" if len(self.bams or self.depth_tables) == 1 else "co-assembly"
+
+    @property
+    def split_by(self) -> str | None:
+        """The separator where the contigs of each sample are binned on their own."""
+        return self.separator if self.mode == "multi-sample" else None
+
+
+def resolve_mode(options: RunOptions) -> RunOptions:
+    """The options with ``multi_sample`` decided by the names of the contigs, where it is ``auto``.
+
+    Raises
+    ------
+    InputError
+        The assembly is missing or is not one.
+    UsageError
+        A model for each of several samples is wanted, and there are none.
+    """
+    if len(options.contigs) > 1 or options.multi_sample != "auto":
+        return options
+    joined = is_joined(options.contigs[0], options.separator)
+    if options.per_sample and not joined:
+        raise UsageError(
+            "--model-per-sample has no effect: the contigs are not named after several samples"
+        )
+    return replace(options, multi_sample="yes" if joined else "no")
 
 
 def run(options: RunOptions, *, first: str | None = None, dry_run: bool = False) -> list[Step]:
@@ -121,13 +188,28 @@ def run(options: RunOptions, *, first: str | None = None, dry_run: bool = False)
     LlmbinError
         See the stages.
     """
+    _check_model(options)
+    options = resolve_mode(options)
     head = {"mode": options.mode, "options": json_value(asdict(options)), **environment()}
     runner = Runner(options.out, plan(options), head, first)
     if dry_run:
         return runner.preview()
     count = len(options.bams or options.depth_tables)
-    log.info("%s binning (assemblies: 1, depth files: %d)", options.mode, count)
+    assemblies = len(options.contigs)
+    log.info("%s binning (assemblies: %d, depth files: %d)", options.mode, assemblies, count)
     return runner.run()
+
+
+def _check_model(options: RunOptions) -> None:
+    """Refuse a model that the alignments do not fit before any work is done."""
+    from llmbin_core.encoder.modelcard import check_depths, read_card
+
+    if options.init is not None:
+        _model(options.init)
+    if options.model is not None:
+        path = _model(options.model)
+        if path.is_file() and options.bams:
+            check_depths(path, read_card(path), len(options.bams))
 
 
 def read_bins(folder: Path) -> list[dict[str, str]]:
@@ -156,7 +238,12 @@ def _prepare(o: RunOptions) -> Stage:
         {"assemblies": o.contigs},
         {"out": o.out},
         made,
-        {"min_length": o.min_length},
+        {
+            "min_length": o.min_length,
+            "sample_names": o.assembly_names or None,
+            "separator": o.separator,
+            "joined": len(o.contigs) == 1 and o.split_by is not None,
+        },
     )
 
 
@@ -228,33 +315,37 @@ def _encoding(o: RunOptions) -> list[Stage]:
     names += [outputs.EMBEDDING] if o.glm != defaults.NO_GLM else []
     features = tuple(o.out / name for name in names)
     means = {"device": o.device, "threads": o.threads}
-    trained, latent = o.out / outputs.MODEL, o.out / outputs.LATENT
+    trained = o.out / (outputs.MODELS_FOLDER if o.per_sample else outputs.MODEL)
+    latent, split = o.out / outputs.LATENT, {"separator": o.split_by}
     curve = o.out / outputs.TRAINING_CURVE
     encode = Stage(
         "encode",
         stages.encode,
-        {"features": features, "model": _model(o) or trained},
+        {"features": features, "model": _model(o.model) if o.model else trained},
         {"out": latent},
         (latent,),
-        {},
+        split,
         means,
     )
     if o.model is not None:
         return [encode]
+    inputs: dict[str, Paths] = {"features": features}
+    inputs |= {"taxonomy": o.taxonomy} if o.taxonomy else {}
+    inputs |= {"init": _model(o.init)} if o.init else {}
     train = Stage(
         "train",
         stages.train,
-        {"features": features},
+        inputs,
         {"out": trained, "curve_out": curve},
         (trained, curve),
-        {"seed": o.seed, **defaults.TRAINING, **o.training},
+        {**split, "per_sample": o.per_sample, "seed": o.seed, **defaults.TRAINING, **o.training},
         {**means, "checkpoint": o.out / outputs.CHECKPOINT},
     )
     return [train, encode]
 
 
-def _model(o: RunOptions) -> Path | None:
-    return registry.find(o.model, registry.ENCODER) if isinstance(o.model, str) else o.model
+def _model(name: str | Path) -> Path:
+    return registry.find(name, registry.ENCODER) if isinstance(name, str) else name
 
 
 def _cluster(o: RunOptions) -> Stage:
@@ -265,7 +356,7 @@ def _cluster(o: RunOptions) -> Stage:
         {"latent": o.out / outputs.LATENT, "markers": o.out / outputs.MARKERS},
         {"out": made},
         (made,),
-        {"grid": o.grid, "seed": o.seed},
+        {"grid": o.grid, "seed": o.seed, "min_sample_contigs": o.min_sample_contigs},
         {"threads": o.threads},
     )
 
@@ -278,6 +369,8 @@ def _bin(o: RunOptions) -> Stage:
         outputs.CONTIG2BIN,
         outputs.CONTIG2BIN_DASTOOL,
         outputs.BINS_TABLE,
+        outputs.OUTLIERS,
+        *([outputs.SAMPLES_TABLE] if o.split_by is not None else []),
     )
     return Stage(
         "bin",
@@ -288,6 +381,7 @@ def _bin(o: RunOptions) -> Stage:
             "sets": o.out / outputs.MARKER_SETS,
             "contigs": o.out / outputs.CONTIGS_FASTA,
             "coverage": o.out / outputs.COVERAGE,
+            "latent": o.out / outputs.LATENT,
         },
         {"out": o.out},
         tuple(o.out / name for name in names),

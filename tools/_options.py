@@ -84,6 +84,14 @@ def check_source(args: argparse.Namespace, others: dict[str, Any]) -> None:
 def add_training(cli: Cli) -> None:
     """How an encoder is trained, and its size."""
     add = cli.advanced.add_argument
+    add("--init", default=None, metavar="NAME",
+        help="begin with this model, by name or file, instead of a new one")  # fmt: skip
+    add("--taxonomy", type=Path, default=None, metavar="TSV",
+        help="species of contigs, for semi-supervised training (not recommended): table of mmseqs "
+        "taxonomy, CAT, Kraken 2 or lineages as of GTDB")  # fmt: skip
+    add("--objective", choices=defaults.OBJECTIVES, default=_TRAINING["objective"],
+        help="views: contrast views of contigs; pairs: halves of a contig must link, random pairs "
+        "of contigs cannot")  # fmt: skip
     add("--epochs", type=positive, default=_TRAINING["epochs"], metavar="N",
         help="times that all contigs are seen")  # fmt: skip
     add("--batch-size", type=positive, default=_TRAINING["batch_size"], metavar="N",
@@ -148,6 +156,38 @@ def add_depth_filters(cli: Cli) -> None:
         "tag)")  # fmt: skip
 
 
+def add_min_sample_contigs(cli: Cli) -> None:
+    """``--min-sample-contigs``."""
+    cli.advanced.add_argument(
+        "--min-sample-contigs",
+        type=natural,
+        default=defaults.MIN_SAMPLE_CONTIGS,
+        metavar="N",
+        help="multi-sample binning: leave out samples with fewer contigs",
+    )
+
+
+def add_split(cli: Cli) -> None:
+    """``--separator`` of the stages that it makes tell samples apart."""
+    cli.advanced.add_argument(
+        "--separator",
+        default=None,
+        metavar="TEXT",
+        help="multi-sample binning: contigs are named SAMPLE, this text, CONTIG, and each sample "
+        "is on its own from here (llmbin-prepare writes ':'; without: one sample)",
+    )
+
+
+def add_sample(cli: Cli, verb: str) -> None:
+    """``--sample`` of the stages that can work sample by sample."""
+    cli.main.add_argument(
+        "--sample",
+        default=None,
+        metavar="NAME",
+        help=f"multi-sample binning: {verb} this sample alone (without: all of them)",
+    )
+
+
 def add_grid(cli: Cli) -> None:
     """``--grid``."""
     cli.advanced.add_argument(
@@ -169,7 +209,7 @@ def add_bin_options(cli: Cli) -> None:
         "whole")  # fmt: skip
     add("--gzip", action="store_true", help="compress the bins")
     add("--prefix", type=_prefix, default=defaults.PREFIX, metavar="TEXT",
-        help="bins are named TEXT.001, TEXT.002 ...")  # fmt: skip
+        help="bins are named TEXT.001 ... (multi-sample binning: SAMPLE.001 ...)")  # fmt: skip
 
 
 def _prefix(text: str) -> str:

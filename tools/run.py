@@ -11,6 +11,7 @@ from llmbin_tools._options import (
     add_bin_options,
     add_depth_filters,
     add_grid,
+    add_min_sample_contigs,
     add_out,
     add_profiles,
     add_training,
@@ -30,7 +31,7 @@ def _min_length(text: str) -> int | str:
 def _parser() -> argparse.ArgumentParser:
     cli = make_parser(
         "run",
-        "Bin the contigs of an assembly: all stages in one folder.\n"
+        "Bin the contigs of an assembly, or of each sample's own: all stages in one folder.\n"
         "Given again, the same command goes on where it stopped; with another option or input it\n"
         "runs what depends on it.",
         "llmbin run --contigs assembly.fasta.gz --bam *.bam --out binned",
@@ -43,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     add_depth_filters(cli)
     add_profiles(cli)
     add_views(cli)
+    _add_samples(cli)
     add_training(cli)
     add_grid(cli)
     return cli.parser
@@ -51,7 +53,9 @@ def _parser() -> argparse.ArgumentParser:
 def _add_main(cli: Cli) -> None:
     add = cli.main.add_argument
     add("--contigs", type=Path, nargs="+", required=True, metavar="FASTA",
-        help="assembly; plain, gz, bz2, xz or zst")  # fmt: skip
+        help="assembly, or one per sample (multi-sample binning: their contigs are named "
+        "SAMPLE:CONTIG, and the reads are mapped to all of them); plain, gz, bz2, xz or "
+        "zst")  # fmt: skip
     source = cli.main.add_mutually_exclusive_group(required=True)
     source.add_argument("--bam", type=Path, nargs="+", default=(), metavar="BAM",
         help="reads of each sample mapped to the assembly; BAM or CRAM, sorted or not")  # fmt: skip
@@ -70,6 +74,20 @@ def _add_main(cli: Cli) -> None:
     add("--model", default=None, metavar="NAME",
         help="encoder to use instead of training one: name of a bundled or installed one (llmbin "
         "models list), or output of llmbin-train")  # fmt: skip
+
+
+def _add_samples(cli: Cli) -> None:
+    add = cli.advanced.add_argument
+    add("--multi-sample", choices=defaults.MULTI_SAMPLE, default="auto",
+        help="bin the contigs of each sample on their own; auto: with several assemblies, or with "
+        "one in which every contig is named SAMPLE:CONTIG")  # fmt: skip
+    add("--assembly-names", nargs="+", default=(), metavar="NAME",
+        help="samples of several assemblies, in their order (without: the file names)")  # fmt: skip
+    add("--separator", default=defaults.SEPARATOR, metavar="TEXT",
+        help="between sample and contig name")  # fmt: skip
+    add("--model-per-sample", action="store_true",
+        help="multi-sample binning: train a model for each sample, not one for all")  # fmt: skip
+    add_min_sample_contigs(cli)
 
 
 def _add_run_control(cli: Cli) -> None:
@@ -93,7 +111,13 @@ def _body(args: argparse.Namespace) -> None:
         reference=args.reference,
         profiles=args.profiles,
         marker_sets=args.marker_sets,
+        assembly_names=tuple(args.assembly_names),
+        separator=args.separator,
+        multi_sample=args.multi_sample,
         model=args.model,
+        init=args.init,
+        per_sample=args.model_per_sample,
+        taxonomy=args.taxonomy,
         glm=args.glm,
         min_length=args.min_length,
         min_mapq=args.min_mapq,
@@ -101,6 +125,7 @@ def _body(args: argparse.Namespace) -> None:
         n_views=args.views,
         seed=args.seed,
         grid=args.grid,
+        min_sample_contigs=args.min_sample_contigs,
         min_bin_size=args.min_bin_size,
         choose=args.choose,
         compress=args.gzip,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from llmbin_core.bins.markerindex import MarkerIndex
 from llmbin_core.bins.quality import estimate
 from llmbin_core.bins.selection import scores
+from llmbin_core.files import write_text
 
 # Robust z-scores above this are outliers; both of a contig's have to be.
 _FAR_OUT = 3.0
@@ -86,6 +88,15 @@ def drop_outliers(
             for i, moved in zip(out, worse, strict=True)
         ]
     return kept, sorted(found, key=lambda o: (o.bin, o.row))
+
+
+def write_outliers(path: Path, outliers: Sequence[tuple[str, str, Outlier]]) -> None:
+    """Write outliers (contig, bin, numbers) as TSV; none leave the header alone."""
+    lines = ["contig\tbin\tdepth_z\tlatent_z\tmoved_to_unbinned"]
+    for contig, bin_name, o in outliers:
+        moved = "yes" if o.moved else "no"
+        lines.append(f"{contig}\t{bin_name}\t{o.depth_z:.2f}\t{o.latent_z:.2f}\t{moved}")
+    write_text(path, "\n".join(lines) + "\n")
 
 
 def depth_deviation(depths: NDArray[np.float32], lengths: NDArray[np.int64]) -> NDArray[np.float64]:

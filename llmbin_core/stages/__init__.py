@@ -7,7 +7,8 @@ what it writes.
 
 from __future__ import annotations
 
-from llmbin_core.stages.binning import cluster, encode, make_bins, train
+from llmbin_core.stages.binning import cluster, make_bins
+from llmbin_core.stages.encoding import encode, train
 from llmbin_core.stages.features import (
     composition,
     coverage,

@@ -22,6 +22,7 @@ def prepare(
     min_length: int | Literal["auto"] = defaults.MIN_LENGTH,
     sample_names: Sequence[str] | None = None,
     separator: str = defaults.SEPARATOR,
+    joined: bool = False,
 ) -> None:
     """Check assemblies and write the contigs that are binned, with their table, into a folder.
 
@@ -36,12 +37,14 @@ def prepare(
         One per assembly.
     separator : str
         Between sample and contig where there are several assemblies.
+    joined : bool
+        The contigs of the one assembly are named ``sample<separator>contig`` already.
     """
     from llmbin_core import contigs
 
     named = contigs.name_samples(assemblies, sample_names, separator)
     fasta, table = out / outputs.CONTIGS_FASTA, out / outputs.CONTIGS_TABLE
-    made = contigs.prepare(named, fasta, table, min_length, separator)
+    made = contigs.prepare(named, fasta, table, min_length, separator, joined)
     log.info(
         "kept %d contigs (%d bp) of at least %d bp, left out %d (%d bp)",
         made.kept,

@@ -151,6 +151,8 @@ def test_grids_and_choices_are_those_of_the_library() -> None:
     assert tuple(grid.GRIDS) == defaults.GRIDS
     assert defaults.GRID in defaults.GRIDS
     assert defaults.CHOOSE in defaults.CHOICES
+    train = pytest.importorskip("llmbin_core.encoder.train")
+    assert train.OBJECTIVES == defaults.OBJECTIVES
 
 
 def _project() -> dict[str, object]:

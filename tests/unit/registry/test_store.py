@@ -68,8 +68,8 @@ def test_bundled_before_installed_before_path(
 def test_unknown_names_are_told_what_there_is(encoder: Path) -> None:
     registry.install(encoder)
     match = (
-        r"model 'sol': neither a known name \(.*soil\) nor a file; 'llmbin models list' shows "
-        r"what registries have, 'llmbin models fetch sol' installs it"
+        r"model 'sol': neither a known name \(soil, global\) nor a file; 'llmbin models list' "
+        r"shows what registries have, 'llmbin models fetch sol' installs it"
     )
     with pytest.raises(InputError, match=match):
         registry.find("sol", "encoder")
@@ -161,17 +161,22 @@ def test_list_show_verify_path(
     said(capsys, "install", str(encoder))
     table = said(capsys, "list")
     assert site.asked == []  # not asked for
-    assert [line.split()[0] for line in table.splitlines()] == ["NAME", "soil", "compact"]
+    assert [line.split()[0] for line in table.splitlines()] == ["NAME", "global", "soil", "compact"]
     given = ("--registry", f"{site.address}/models.json")
     rows = {r["name"]: r for r in json.loads(said(capsys, "list", "--json", *given))}
     status = {name: r["status"] for name, r in rows.items()}
-    assert status == {"compact": "bundled", "soil": "installed", "gut": "available"}
+    assert status == {
+        "compact": "bundled",
+        "global": "bundled",
+        "soil": "installed",
+        "gut": "available",
+    }
     assert rows["gut"]["size"] == len(weights)
     shown = json.loads(said(capsys, "show", "compact", "--json"))
     assert shown["card_text"].startswith("# gLM compact")
     assert "habitat:  soil" in said(capsys, "show", "gut", *given)
-    assert "'sand': not among compact, soil" in said(capsys, "show", "sand", code=3)
-    assert json.loads(said(capsys, "verify", "--json")) == {"compact": [], "soil": []}
+    assert "'sand': not among compact, global, soil" in said(capsys, "show", "sand", code=3)
+    assert json.loads(said(capsys, "verify", "--json")) == {"compact": [], "global": [], "soil": []}
     path = Path(said(capsys, "path", "soil").strip())
     assert path.read_bytes() == weights
     assert Path(said(capsys, "path").strip()) == registry.user_folder()
