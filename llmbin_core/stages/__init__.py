@@ -18,6 +18,7 @@ from llmbin_core.stages.features import (
     merge_shards,
     prepare,
 )
+from llmbin_core.stages.reporting import report
 
 __all__ = [
     "cluster",
@@ -31,5 +32,6 @@ __all__ = [
     "merge_markers",
     "merge_shards",
     "prepare",
+    "report",
     "train",
 ]

@@ -1,0 +1,81 @@
+// Completeness and contamination of the bins.
+const SHAPES = [
+  (r) => `M${-r} 0a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0z`,
+  (r) => { const d = 1.25 * r; return `M0 ${-d}L${d} 0L0 ${d}L${-d} 0z`; },
+  (r) => { const d = 1.3 * r; return `M0 ${-d}L${d} ${0.8 * d}L${-d} ${0.8 * d}z`; },
+  (r) => { const d = 0.9 * r; return `M${-d} ${-d}H${d}V${d}H${-d}z`; },
+];
+
+function qualityPlot() {
+  const holder = byId("quality-plot"), b = data.bins, n = b.name.length;
+  if (!n) { holder.closest("section").hidden = true; return; }
+  const rows = [...b.name.keys()];
+  const worst = Math.max(12, ...b.contamination), largest = Math.max(...b.bp);
+  const radius = (bp, width) => Math.max(2.5, Math.sqrt(bp / largest) * Math.min(16, width / 45));
+  const marks = new Map();
+  let f;
+
+  function draw() {
+    const x = { domain: [0, 101], ticks: ticks(0, 100, innerWidth < 600 ? 5 : 10), label: "completeness (%)" };
+    // A square root spreads the good bins out and keeps the bad ones in sight.
+    const y = { domain: [0, worst * 1.05], bend: Math.sqrt, label: "contamination (%), square-root scale",
+      ticks: [0, 1, 2, 5, 10, 25, 50, 100, 200, 400].filter((at) => at <= worst * 1.05) };
+    f = frame(holder, 440, { left: 58, right: 18, top: 30, bottom: 44 }, x, y);
+    const svg = picture(holder, f, `Completeness and contamination of ${n} bins`);
+    for (const [least, most, name] of [[50, 10, "medium"], [90, 5, "near-complete"]]) {
+      const top = f.y(most);
+      svg.append(element("rect", { class: "zone", x: f.x(least), y: top, width: f.right - f.x(least), height: f.bottom - top }));
+      svg.append(element("text", { class: "tick", x: f.x(least) + 6, y: top + 15 }, name));
+    }
+    axes(svg, f, x, y);
+    legend(svg);
+    marks.clear();
+    for (const row of [...rows].sort((p, q) => b.bp[q] - b.bp[p])) {
+      const shape = SHAPES[Math.min(b.class[row], SHAPES.length - 1)];
+      const mark = element("path", { class: `point c${b.class[row]}`, d: shape(radius(b.bp[row], f.width)), "data-bin": b.name[row],
+        transform: `translate(${f.x(b.completeness[row])} ${f.y(b.contamination[row])})` });
+      mark.addEventListener("pointermove", (event) => showTip(describeBin(row), event.clientX, event.clientY));
+      mark.addEventListener("pointerleave", hideTip);
+      mark.addEventListener("click", () => highlight(row));
+      marks.set(row, mark);
+      svg.append(mark);
+    }
+  }
+
+  function legend(svg) {
+    let left = f.left;
+    data.classes.forEach((name, i) => {
+      svg.append(element("path", { class: `point c${i}`, d: SHAPES[Math.min(i, SHAPES.length - 1)](6), transform: `translate(${left + 8} 12)` }));
+      svg.append(element("text", { x: left + 19, y: 16 }, name));
+      left += 34 + 7 * name.length;
+    });
+    if (f.width < 560) return;
+    let right = f.right;
+    for (const bp of [largest, largest / 4].map((v) => Number(v.toPrecision(1)))) {
+      const text = bases(bp).replace(/\.?0+ /, " "), r = radius(bp, f.width);
+      svg.append(element("text", { x: right, y: 16, "text-anchor": "end" }, text));
+      right -= 7 * text.length + r + 5;
+      svg.append(element("circle", { cx: right, cy: 12, r: Math.min(r, 12), fill: "none", stroke: "currentColor" }));
+      right -= r + 12;
+    }
+  }
+
+  const inOrder = () => rows.filter((row) => state.shown[row]).sort((p, q) => b.completeness[q] - b.completeness[p]);
+  keyboard(holder, `Completeness and contamination of ${n} bins`, {
+    count: () => inOrder().length,
+    show: (i) => {
+      const row = inOrder()[i], box = marks.get(row).getBoundingClientRect();
+      showTip(describeBin(row), box.left + box.width / 2, box.top + box.height / 2);
+      return describeBin(row);
+    },
+    pick: (i) => highlight(inOrder()[i]),
+  });
+  redraws.push(draw);
+  updates.push(() => {
+    for (const [row, mark] of marks) {
+      mark.classList.toggle("here", row === state.bin);
+      mark.classList.toggle("dim", !state.shown[row] || (state.bin !== null && row !== state.bin));
+    }
+    if (marks.has(state.bin)) marks.get(state.bin).parentNode.append(marks.get(state.bin));
+  });
+}
