@@ -13,6 +13,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from llmbin_core import progress
+
 _NEIGHBOURS = 15
 _DIMENSIONS = 30
 _ROUNDS = 200
@@ -44,14 +46,16 @@ def latent_map(latent: NDArray[np.float32], seed: int) -> NDArray[np.float64]:
         return axes[:, :2]
     head, tail, weight = _fuzzy_graph(axes)
     points = axes[:, :2] / np.maximum(axes[:, :2].std(axis=0), 1e-9) * _START_SPREAD
-    total = np.bincount(head, weight, n) + np.bincount(tail, weight, n)
+    total = np.maximum(np.bincount(head, weight, n) + np.bincount(tail, weight, n), 1.0)
     rng = np.random.default_rng(seed)
-    for done in range(_ROUNDS):
-        moves = _pull(points, head, tail, weight)
-        for _ in range(_PUSHES):
-            moves += _push(points, rng.permutation(n), total)
-        moves /= np.maximum(total, 1.0)[:, None]
-        points = points + (1 - done / _ROUNDS) * np.clip(moves, -_FARTHEST_STEP, _FARTHEST_STEP)
+    with progress.task("latent map", _ROUNDS, "rounds") as task:
+        for done in range(_ROUNDS):
+            moves = _pull(points, head, tail, weight)
+            for _ in range(_PUSHES):
+                moves += _push(points, rng.permutation(n), total)
+            moves = np.clip(moves / total[:, None], -_FARTHEST_STEP, _FARTHEST_STEP)
+            points = points + (1 - done / _ROUNDS) * moves
+            task.advance()
     return np.asarray(points - points.mean(axis=0), dtype=np.float64)
 
 

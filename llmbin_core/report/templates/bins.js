@@ -16,16 +16,18 @@ function qualityPlot() {
   let f;
 
   function draw() {
-    const x = { domain: [0, 101], ticks: ticks(0, 100, innerWidth < 600 ? 5 : 10), label: "completeness (%)" };
-    // A square root spreads the good bins out and keeps the bad ones in sight.
-    const y = { domain: [0, worst * 1.05], bend: Math.sqrt, label: "contamination (%), square-root scale",
+    // Square roots of what is missing and of what is too much: the good bins are spread out, the
+    // bad ones stay in sight.
+    const x = { domain: [0, 100], bend: (v) => -Math.sqrt(Math.max(0, 100 - v)),
+      ticks: innerWidth < 600 ? [0, 50, 80, 90, 98, 100] : [0, 25, 50, 70, 80, 90, 95, 98, 99, 100], label: "completeness (%)" };
+    const y = { domain: [0, worst * 1.05], bend: Math.sqrt, label: "contamination (%)",
       ticks: [0, 1, 2, 5, 10, 25, 50, 100, 200, 400].filter((at) => at <= worst * 1.05) };
-    f = frame(holder, 440, { left: 58, right: 18, top: 30, bottom: 44 }, x, y);
+    f = frame(holder, 440, { left: 58, right: 24, top: 34, bottom: 50 }, x, y);
     const svg = picture(holder, f, `Completeness and contamination of ${n} bins`);
     for (const [least, most, name] of [[50, 10, "medium"], [90, 5, "near-complete"]]) {
       const top = f.y(most);
       svg.append(element("rect", { class: "zone", x: f.x(least), y: top, width: f.right - f.x(least), height: f.bottom - top }));
-      svg.append(element("text", { class: "tick", x: f.x(least) + 6, y: top + 15 }, name));
+      svg.append(element("text", { class: "tick", x: f.x(least) + 5, y: top - 5 }, name));
     }
     axes(svg, f, x, y);
     legend(svg);

@@ -45,7 +45,7 @@ function points(holder, title, xs, ys, labels, { contigs, colours, controls }) {
       bins: [...Array(8).keys()].map((i) => colour(`b${i}`)), classes: [...Array(4).keys()].map((i) => colour(`c${i}`)) };
     const svg = element("svg", { viewBox: `0 0 ${f.width} ${f.height}`, height: f.height, "aria-hidden": "true" });
     if (labels) {
-      axes(svg, f, { ticks: ticks(...view.x, 6), text: labels.textX, label: labels.x }, { ticks: ticks(...view.y, 6), text: labels.textY, label: labels.y });
+      axes(svg, f, { ticks: ticks(...view.x, 6), text: labels.textX, label: labels.x }, { ticks: logTicks(...view.y), text: labels.textY, label: labels.y });
     } else {
       svg.append(element("rect", { x: 1, y: 1, width: f.width - 2, height: f.height - 2, rx: 6, fill: "none", class: "axis" }));
     }
@@ -99,7 +99,7 @@ function points(holder, title, xs, ys, labels, { contigs, colours, controls }) {
     pen.lineJoin = "round";
     const wanted = state.bin === null ? bySize.filter((bin) => state.shown[bin]) : [state.bin];
     for (const bin of wanted) {
-      const x = f.x(centres[bin].x), y = f.y(centres[bin].y), half = pen.measureText(data.bins.name[bin]).width / 2 + 3;
+      const x = f.x(centres[bin].x), y = f.y(centres[bin].y) - (labels ? 0 : 11), half = pen.measureText(data.bins.name[bin]).width / 2 + 3;
       const free = x - half > f.left && x + half < f.right && y > f.top + 10 && y < f.bottom - 4
         && !taken.some((box) => Math.abs(box.x - x) < box.half + half && Math.abs(box.y - y) < 14);
       if (!free) continue;

@@ -7,6 +7,18 @@ function ticks(low, high, wanted) {
   return found;
 }
 
+// The same on a log10 scale: 1, 2, 5, 10 ...; whole powers alone where there are many.
+function logTicks(low, high) {
+  const found = [];
+  for (let power = Math.floor(low); power <= high; power++) {
+    for (const factor of high - low > 3 ? [1] : [1, 2, 5]) {
+      const at = power + Math.log10(factor);
+      if (at >= low && at <= high) found.push(at);
+    }
+  }
+  return found;
+}
+
 // A frame with margins; x and y turn values into pixels.
 function frame(holder, height, margin, x, y) {
   const width = Math.max(240, holder.clientWidth);

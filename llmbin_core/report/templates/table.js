@@ -7,7 +7,6 @@ function binTable() {
   const value = (row, column) => row.cells[column].dataset.value;
 
   heads.forEach((head, column) => {
-    if (!names[column]) return;
     const number = head.classList.contains("number");
     head.querySelector("button").addEventListener("click", () => {
       const before = head.getAttribute("aria-sort");
@@ -44,9 +43,8 @@ function binTable() {
   }
 
   function tsv() {
-    const columns = names.flatMap((name, column) => (name ? [column] : []));
-    const lines = [columns.map((column) => names[column])];
-    for (const row of body.rows) if (!row.hidden) lines.push(columns.map((column) => value(row, column)));
+    const lines = [names];
+    for (const row of body.rows) if (!row.hidden) lines.push(names.map((_, column) => value(row, column)));
     return lines.map((cells) => `${cells.join("\t")}\n`).join("");
   }
 
