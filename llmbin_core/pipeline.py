@@ -6,7 +6,6 @@ runs in a process that starts afresh.
 
 from __future__ import annotations
 
-import csv
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -126,12 +125,6 @@ def run(options: RunOptions, *, first: str | None = None, dry_run: bool = False)
     count = len(options.bams or options.depth_tables)
     log.info("%s binning (assemblies: 1, depth files: %d)", options.mode, count)
     return runner.run()
-
-
-def read_bins(folder: Path) -> list[dict[str, str]]:
-    """The rows of the table of bins of a finished run: column -> text."""
-    with (folder / outputs.BINS_TABLE).open(encoding="utf-8", newline="") as handle:
-        return list(csv.DictReader(handle, delimiter="\t", quoting=csv.QUOTE_NONE))
 
 
 def plan(options: RunOptions) -> list[Stage]:

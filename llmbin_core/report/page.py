@@ -15,6 +15,7 @@ from llmbin_core.contigs import n50
 from llmbin_core.report import plots
 from llmbin_core.report.facts import Candidate, Contigs, Facts
 from llmbin_core.report.findings import findings
+from llmbin_core.wording import duration, megabases
 
 _PACKAGE = "llmbin_core.report"
 _SCRIPTS = ("dom.js", "table.js", "figure.js", "bins.js", "contigs.js", "others.js")
@@ -292,17 +293,3 @@ def _data(facts: Facts, classes: Sequence[str]) -> dict[str, Any]:
     if facts.contigs is not None and len(facts.contigs.table):
         data["contigs"] = plots.contigs_plot(facts.contigs, len(bins), facts.seed or 0)
     return data
-
-
-def megabases(bp: int) -> str:
-    """Bases as Mb or kb."""
-    return f"{bp / 1e6:.1f} Mb" if bp >= 1e6 else f"{bp / 1e3:.0f} kb"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person says them."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"

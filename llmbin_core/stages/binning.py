@@ -5,10 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llmbin_core import defaults, outputs
 from llmbin_core.errors import InputError
+
+if TYPE_CHECKING:
+    from llmbin_core.bintable import BinTable
+    from llmbin_core.encoder.train import EpochLog
+    from llmbin_core.stagefile import StageFile
 
 log = logging.getLogger("llmbin")
 
@@ -24,7 +29,7 @@ def train(
     device: str = "auto",
     threads: int = 1,
     **options: Any,
-) -> None:
+) -> list[EpochLog]:
     """Train a binning encoder on the features of one or several samples.
 
     Parameters
@@ -56,11 +61,12 @@ def train(
         write_curve(curve_out, curve)
     if checkpoint is not None:
         checkpoint.unlink(missing_ok=True)
+    return curve
 
 
 def encode(
     features: Sequence[Path], model: Path, out: Path, *, device: str = "auto", threads: int = 1
-) -> None:
+) -> StageFile:
     """Write the latents of one sample: ``latent`` float32 [n, d], unit vectors.
 
     Parameters
@@ -88,7 +94,7 @@ def encode(
     check_fit(model, card, samples[0])
     latent = latents_of(encoder, samples[0], target)
     inputs = {outputs.MODEL: fingerprint(model)}
-    write_stage(
+    return write_stage(
         out,
         samples[0].contigs,
         {"latent": latent},
@@ -104,7 +110,7 @@ def cluster(
     grid: str = defaults.GRID,
     seed: int = defaults.RANDOM_SEED,
     threads: int = 1,
-) -> None:
+) -> StageFile:
     """Write candidate partitions: ``labels`` int32 [partitions, n].
 
     Parameters
@@ -135,7 +141,7 @@ def cluster(
     provenance = Provenance(
         "partitions", file.provenance.seed, file.provenance.n_views, options, inputs
     )
-    write_stage(out, file.contigs, {"labels": labels}, provenance)
+    return write_stage(out, file.contigs, {"labels": labels}, provenance)
 
 
 def make_bins(
@@ -150,7 +156,7 @@ def make_bins(
     choose: str = defaults.CHOOSE,
     compress: bool = False,
     prefix: str = defaults.PREFIX,
-) -> None:
+) -> BinTable:
     """Choose bins among the candidates and write them with their tables into a folder.
 
     Parameters
@@ -174,6 +180,7 @@ def make_bins(
     from llmbin_core.bins.quality import estimate, index_markers
     from llmbin_core.bins.selection import choose_bins
     from llmbin_core.bins.writing import Depths, write_bins
+    from llmbin_core.bintable import read_bins
     from llmbin_core.contigs import read_contigs
     from llmbin_core.markertable import read_marker_sets, read_markers
     from llmbin_core.stagefile import check_same_contigs, read_stage
@@ -194,3 +201,4 @@ def make_bins(
         log.info("%d bins, %d bp", len(bins), sum(file.contigs.lengths[b].sum() for b in bins))
     else:
         log.warning("no bins: no cluster of contigs reaches %d bp", min_bin_size)
+    return read_bins(out / outputs.BINS_TABLE)

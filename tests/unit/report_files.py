@@ -60,8 +60,9 @@ def _tables(
     rng: np.random.Generator,
 ) -> None:
     rows = zip(table.names, table.lengths.tolist(), gc.tolist(), strict=True)
-    _write(folder / outputs.CONTIGS_TABLE, ["contig", "sample", "length", "gc", "unknown"],
-           [[name, "assembly", length, f"{share:.4f}", 0] for name, length, share in rows])  # fmt: skip
+    header = ["contig", "sample", "length", "gc", "unknown"]
+    lines = [[name, "assembly", length, f"{share:.4f}", 0] for name, length, share in rows]
+    _write(folder / outputs.CONTIGS_TABLE, header, lines)
     pairs = [(table.names[i], _name(b)) for i, b in enumerate(bin_of.tolist()) if b >= 0]
     _write(folder / outputs.CONTIG2BIN, ["contig", "bin"], pairs)
     lines = []
@@ -82,8 +83,8 @@ def _tables(
     header = ["bin", "contigs", "bp", "n50", "gc", "completeness", "contamination", "redundancy",
               "class", "domain", "markers", "column of tomorrow"]  # fmt: skip
     _write(folder / outputs.BINS_TABLE, [*header, *(f"depth:{s}" for s in samples)], lines)
-    _write(folder / outputs.TRAINING_CURVE, ["epoch", "loss", "top1", "learning_rate"],
-           [[e, f"{4 / e + 0.5:.4f}", f"{1 - 0.9 / e:.4f}", 0.001] for e in range(1, 31)])  # fmt: skip
+    curve = [[e, f"{4 / e + 0.5:.4f}", f"{1 - 0.9 / e:.4f}", 0.001] for e in range(1, 31)]
+    _write(folder / outputs.TRAINING_CURVE, ["epoch", "loss", "top1", "learning_rate"], curve)
 
 
 def _name(number: int) -> str:
@@ -113,7 +114,7 @@ def _stage_files(
     write_stage(folder / outputs.LATENT, table, {"latent": latent.astype(np.float32)},
                 Provenance("latent", 0, 6, {"model": card}))  # fmt: skip
     mean = depth.astype(np.float32)[:, None, :]
-    known = {"samples": list(samples), "mapped_reads": {s: 1000 for s in samples}}
+    known = {"samples": list(samples), "mapped_reads": dict.fromkeys(samples, 1000)}
     write_stage(folder / outputs.COVERAGE, table, {"mean": mean, "variance": mean},
                 Provenance("coverage", 0, 6, known))  # fmt: skip
     settings = [
