@@ -96,7 +96,8 @@ def _colours(points: NDArray[np.float64], bin_of: NDArray[np.int64], n_bins: int
 
 def depths_plot(bins: Sequence[Bin], samples: Sequence[str]) -> dict[str, Any]:
     """Depth of bins in samples; rows in an order that puts like profiles side by side."""
-    depths = np.array([[one.depths[s] for s in samples] for one in bins]).reshape(len(bins), -1)
+    depths = np.array([[one.depths[s] for s in samples] for one in bins])
+    depths = depths.reshape(len(bins), len(samples))
     return {
         "samples": list(samples),
         "rows": [[float(f"{d:.4g}") for d in row] for row in depths.tolist()],
