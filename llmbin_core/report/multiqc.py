@@ -13,7 +13,7 @@ from typing import Any
 from llmbin_core.bintable import CLASSES
 from llmbin_core.report.facts import Facts
 
-_COLOURS = {"near-complete": "#0072b2", "medium": "#d98200", "low": "#7d8590"}
+_COLOURS = {"near-complete": "#0072b2", "medium": "#c47600", "low": "#7d8590"}
 _OTHER = "#8a4fae"
 _ABOUT = (
     "LLMBin recovers genomes from metagenomes; completeness and contamination are estimated by "
