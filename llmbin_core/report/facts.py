@@ -106,10 +106,10 @@ class Facts:
         Bin -> its FASTA file, as seen from the report.
     contigs : Contigs, optional
     candidates : tuple of Candidate
-    curve : mapping
-        Column of the training curve -> values.
-    model : mapping
-        Card of the encoder.
+    curves : mapping
+        Sample (``""`` where all share one model) -> column of its training curve -> values.
+    models : mapping
+        Sample, as above -> card of the encoder.
     seed, n_views : int, optional
     record : mapping
         The run record (``run.json``).
@@ -120,8 +120,8 @@ class Facts:
     links: Mapping[str, str] = field(default_factory=dict)
     contigs: Contigs | None = None
     candidates: tuple[Candidate, ...] = ()
-    curve: Mapping[str, Sequence[float]] = field(default_factory=dict)
-    model: Mapping[str, Any] = field(default_factory=dict)
+    curves: Mapping[str, Mapping[str, Sequence[float]]] = field(default_factory=dict)
+    models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     seed: int | None = None
     n_views: int | None = None
     record: Mapping[str, Any] = field(default_factory=dict)
@@ -140,14 +140,31 @@ def read_contigs_table(path: Path) -> tuple[ContigTable, NDArray[np.float64]]:
     return ContigTable(tuple(row["contig"] for row in rows), lengths), gc
 
 
-def read_curve(path: Path) -> dict[str, list[float]]:
-    """Column -> values of a training curve."""
-    rows = _rows(path, ("epoch", "loss"), "llmbin-train")
-    try:
-        return {name: [float(row[name]) for row in rows] for name in (rows[0] if rows else {})}
-    except ValueError as error:
-        raise InputError(f"{path}: not a training curve ({error}); write it with llmbin-train") \
-            from None  # fmt: skip
+_SAMPLE = "sample"
+
+
+def read_curves(path: Path) -> dict[str, dict[str, list[float]]]:
+    """Training curves: sample (``""`` without such a column) -> column -> values."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for number, row in enumerate(_rows(path, ("epoch", "loss"), "llmbin-train"), 2):
+        columns = found.setdefault(row.get(_SAMPLE, ""), {})
+        for name, text in row.items():
+            try:
+                if name != _SAMPLE:
+                    columns.setdefault(name, []).append(float(text))
+            except ValueError:
+                raise InputError(
+                    f"{path}: line {number}: {name} {text!r} is no number; write it with "
+                    "llmbin-train"
+                ) from None
+    return found
+
+
+def model_cards(options: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The encoders that made latents, from what their file says: sample -> card."""
+    if "models" in options:
+        return dict(options["models"])
+    return {"": options["model"]} if "model" in options else {}
 
 
 def _rows(path: Path, columns: Sequence[str], writer: str) -> list[dict[str, str]]:

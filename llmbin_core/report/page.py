@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from typing import Any, NamedTuple
@@ -174,7 +175,7 @@ def _facts(facts: Facts) -> Iterator[tuple[str, list[tuple[str, str]]]]:
             ],
         )
     method = [("mode", str(record["mode"]))] if "mode" in record else []
-    method += _model(facts)
+    method += _models(facts)
     if facts.seed is not None:
         method += [("random seed", str(facts.seed)), ("views per contig", str(facts.n_views))]
     if method:
@@ -183,18 +184,25 @@ def _facts(facts: Facts) -> Iterator[tuple[str, list[tuple[str, str]]]]:
         yield "Run", list(_run(record))
 
 
-def _model(facts: Facts) -> list[tuple[str, str]]:
-    card = facts.model
-    if not card:
-        return []
-    trained = sum(card.get("trained_on", {}).values())
-    given = facts.record.get("options", {}).get("model")
-    return [
-        ("embedding (gLM)", str(card.get("embedder") or "none")),
-        ("encoder", "a given model" if given else "trained on these contigs"),
-        ("trained on", f"{trained:,} contigs in {card.get('epochs_run')} epochs"),
-        ("final loss", f"{card.get('final_loss', float('nan')):.3f}"),
-    ]
+def _models(facts: Facts) -> Iterator[tuple[str, str]]:
+    if not facts.models:
+        return
+    cards = list(facts.models.values())
+    yield "embedding (gLM)", ", ".join(sorted({str(c.get("embedder") or "none") for c in cards}))
+    trained = (
+        "given" if facts.record.get("options", {}).get("model") else "trained on these contigs"
+    )
+    yield "encoder", trained if len(cards) == 1 else f"{len(cards)}, one per sample, {trained}"
+    contigs = sum(sum(card.get("trained_on", {}).values()) for card in cards)
+    epochs = sorted({int(card.get("epochs_run", 0)) for card in cards})
+    yield "trained on", f"{contigs:,} contigs in {_range(epochs)} epochs"
+    losses = sorted(round(float(card.get("final_loss", 0.0)), 3) for card in cards)
+    yield "final loss", _range(losses)
+
+
+def _range(ordered: Sequence[float]) -> str:
+    low, high = ordered[0], ordered[-1]
+    return str(low) if low == high else f"{low} to {high}"
 
 
 def _run(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -283,9 +291,12 @@ def _data(facts: Facts, classes: Sequence[str]) -> dict[str, Any]:
         "bins": plots.bins_plot(bins, classes),
         "depths": None,
         "contigs": None,
-        "curve": {
-            name: [v if v == v and abs(v) != float("inf") else None for v in values]
-            for name, values in facts.curve.items()
+        "curves": {
+            sample: {
+                name: [v if math.isfinite(v) else None for v in values]
+                for name, values in columns.items()
+            }
+            for sample, columns in facts.curves.items()
         },
     }
     if facts.bins.samples:

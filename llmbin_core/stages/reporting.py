@@ -73,8 +73,8 @@ def report(
         links=_links(table.bins, bin_files, out),
         contigs=_contigs(table.bins, contig2bin, contigs_table, depths, encoded),
         candidates=_candidates((partitions, markers, sets), contig2bin, min_bin_size),
-        curve=known.read_curve(curve) if curve else {},
-        model=encoded.provenance.options["model"] if encoded else {},
+        curves=known.read_curves(curve) if curve else {},
+        models=known.model_cards(encoded.provenance.options) if encoded else {},
         seed=encoded.provenance.seed if encoded else None,
         n_views=encoded.provenance.n_views if encoded else None,
         record=run_record,
@@ -88,7 +88,9 @@ def _title(samples: Sequence[str], record: Mapping[str, Any]) -> str:
 
     if len(samples) == 1:
         return samples[0]
-    assemblies = record.get("options", {}).get("contigs")
+    assemblies = record.get("options", {}).get("contigs", ())
+    if len(assemblies) > 1:
+        return f"{len(assemblies)} assemblies"
     return file_stem(Path(assemblies[0])) if assemblies else "bins"
 
 

@@ -148,6 +148,7 @@ def _record(folder: Path, title: str) -> None:
         "platform": {"system": "Linux", "release": "6", "machine": "x86_64", "cpus": 2},
         "started": "2026-01-02T03:04:05+00:00",
         "status": "done",
+        "unused_stages": [],
         "stages": [
             {"name": name, "status": "done", "wall_seconds": 3.5 * number**2,
              "cpu_seconds": 3.0 * number**2, "peak_mib": 100.0 * number}

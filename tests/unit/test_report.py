@@ -9,6 +9,7 @@ import json
 import re
 import shutil
 from collections import Counter
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from llmbin_core.bintable import COLUMNS, read_bins, read_contig2bin
 from llmbin_core.errors import InputError, UsageError
 from llmbin_core.report import page, plots
 from llmbin_core.report.latentmap import latent_map
+from llmbin_core.stagefile import read_stage, write_stage
 from llmbin_core.stages import report
 
 FILES = {
@@ -182,7 +184,7 @@ def test_files_of_different_runs_are_refused(run: Path, tmp_path: Path) -> None:
         ("contigs_table", "contig\tlength\n", "line 1 has no column 'gc'"),
         ("contigs_table", "contig\tlength\tgc\na\tb\t0.5\n", "length or GC share is no number"),
         ("contigs_table", "contig\tlength\tgc\na\n", "line 2 is cut short"),
-        ("curve", "epoch\tloss\n1\tx\n", "not a training curve"),
+        ("curve", "epoch\tloss\n1\tx\n", r"line 2: loss 'x' is no number"),
         ("record", "{}", "not a run record"),
         ("record", "[", "not a run record"),
     ],
@@ -336,6 +338,23 @@ def test_a_thousand_bins_stay_below_5_mb(tmp_path: Path, monkeypatch: pytest.Mon
     facts = report(out=tmp_path, **files_of(run))
     assert len(facts.bins.bins) == 1000
     assert (tmp_path / outputs.REPORT).stat().st_size < 5_000_000
+
+
+def test_a_model_and_a_curve_for_each_sample(run: Path, tmp_path: Path) -> None:
+    curve = tmp_path / "training.tsv"
+    curve.write_text("epoch\tloss\tsample\n1\t3\tgut\n2\t2\tgut\n1\tnan\tsoil\n")
+    file = read_stage(run / outputs.LATENT)
+    card = file.provenance.options["model"]
+    cards = {"models": {"gut": card, "soil": card | {"final_loss": 0.5}}}
+    write_stage(tmp_path / "latent", file.contigs, file.tensors,
+                replace(file.provenance, options=cards))  # fmt: skip
+    report(out=tmp_path, **files_of(run) | {"curve": curve, "latent": tmp_path / "latent"})
+    html = text_of(tmp_path)
+    assert data_of(html)["curves"] == {
+        "gut": {"epoch": [1, 2], "loss": [3, 2]}, "soil": {"epoch": [1], "loss": [None]},
+    }  # fmt: skip
+    assert "2, one per sample, trained on these contigs" in html
+    assert "<dd>0.5 to 0.63</dd>" in html
 
 
 # ---- warnings in words

@@ -98,43 +98,46 @@ function depthPlot() {
 }
 
 function curves() {
-  const holder = byId("curve-plots"), curve = data.curve;
+  const holder = byId("curve-plots"), given = Object.entries(data.curves);
   if (!holder) return;
   const about = { loss: "loss", top1: "top-1 (share)", learning_rate: "" };
-  for (const name of Object.keys(curve)) {
+  for (const name of Object.keys(given[0][1])) {
     const label = name in about ? about[name] : name;
     if (name === "epoch" || !label) continue;
     const box = document.createElement("div");
     box.className = "figure";
     box.dataset.curve = name;
     holder.append(box);
-    redraws.push(() => oneCurve(box, label, curve.epoch, curve[name]));
+    const lines = given.map(([sample, columns]) => ({ sample, points: columns.epoch.map((epoch, i) => [epoch, columns[name][i]]).filter((p) => p[1] !== null) }));
+    if (lines.some((line) => line.points.length)) redraws.push(() => oneCurve(box, label, lines));
   }
 }
 
-function oneCurve(holder, label, epochs, values) {
-  const known = values.filter((v) => v !== null);
-  if (!known.length) return;
-  const low = Math.min(...known), high = Math.max(...known), more = 0.05 * (high - low) || 0.5;
-  const x = { domain: [epochs[0], epochs[epochs.length - 1]], label: "epoch" };
+// A line per model.
+function oneCurve(holder, label, lines) {
+  const all = lines.flatMap((line) => line.points.map((p) => ({ epoch: p[0], value: p[1], sample: line.sample })));
+  const values = all.map((p) => p.value), low = Math.min(...values), high = Math.max(...values), more = 0.05 * (high - low) || 0.5;
+  const last = Math.max(...all.map((p) => p.epoch));
+  const x = { domain: [1, Math.max(2, last)], label: "epoch" };
   x.ticks = ticks(...x.domain, 6).filter((at) => Number.isInteger(at));
   const y = { domain: [low - more, high + more], label };
   y.ticks = ticks(...y.domain, 5);
-  const f = frame(holder, 240, { left: 62, right: 14, top: 10, bottom: 42 }, x, y);
-  const svg = picture(holder, f, `${label} from ${known[0].toPrecision(3)} to ${known[known.length - 1].toPrecision(3)} in ${epochs.length} epochs`);
+  const f = frame(holder, 240, { left: 62, right: 14, top: 10, bottom: 46 }, x, y);
+  const svg = picture(holder, f, `${label} from ${values[0].toPrecision(3)} to ${values[values.length - 1].toPrecision(3)} in ${last} epochs`);
   axes(svg, f, x, y);
-  const path = values.map((v, i) => (v === null ? "" : `${f.x(epochs[i])},${f.y(v)}`)).filter(Boolean);
-  svg.append(element("polyline", { class: "curve", points: path.join(" ") }));
+  for (const line of lines) {
+    svg.append(element("polyline", { class: "curve", points: line.points.map(([e, v]) => `${f.x(e)},${f.y(v)}`).join(" ") }));
+  }
   const dot = element("circle", { class: "dot", r: 4, visibility: "hidden" });
   svg.append(dot);
   svg.addEventListener("pointermove", (event) => {
-    const px = event.clientX - svg.getBoundingClientRect().left;
-    const i = epochs.reduce((best, at, k) => (Math.abs(f.x(at) - px) < Math.abs(f.x(epochs[best]) - px) ? k : best), 0);
-    if (values[i] === null) return;
+    const box = svg.getBoundingClientRect(), px = event.clientX - box.left, py = event.clientY - box.top;
+    const apart = (p) => Math.abs(f.x(p.epoch) - px) + 0.2 * Math.abs(f.y(p.value) - py);
+    const near = all.reduce((best, p) => (apart(p) < apart(best) ? p : best));
     dot.setAttribute("visibility", "visible");
-    dot.setAttribute("cx", f.x(epochs[i]));
-    dot.setAttribute("cy", f.y(values[i]));
-    showTip(`epoch ${epochs[i]}\n${label} ${values[i].toPrecision(4)}`, event.clientX, event.clientY);
+    dot.setAttribute("cx", f.x(near.epoch));
+    dot.setAttribute("cy", f.y(near.value));
+    showTip(`${near.sample ? `${near.sample}\n` : ""}epoch ${near.epoch}\n${label} ${near.value.toPrecision(4)}`, event.clientX, event.clientY);
   });
   svg.addEventListener("pointerleave", () => { dot.setAttribute("visibility", "hidden"); hideTip(); });
 }
