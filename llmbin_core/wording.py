@@ -19,3 +19,8 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
+
+
+def percent(share: float) -> str:
+    """A share of 0..1 in percent."""
+    return f"{100 * share:.1f} %"

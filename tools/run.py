@@ -149,9 +149,9 @@ def _show(result: RunResult) -> None:
 
 
 def _part(bp: int, whole: int) -> tuple[str, str]:
-    from llmbin_core.wording import megabases
+    from llmbin_core.wording import megabases, percent
 
-    return megabases(bp), f"{100 * bp / max(whole, 1):.1f} %"
+    return megabases(bp), percent(bp / max(whole, 1))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from llmbin_core.contigs import n50
 from llmbin_core.report.facts import Contigs, Facts
+from llmbin_core.wording import percent
 
 # Below these a reader should look twice.
 _FEW_CONTIGS = 500
@@ -91,7 +92,7 @@ def _of_contigs(facts: Facts) -> Iterator[Finding]:
     share = contigs.binned_bp / max(contigs.bp, 1)
     if facts.bins.bins and share < _SMALL_SHARE:
         yield Finding(
-            f"Only {share:.0%} of the bases are in bins.",
+            f"Only {percent(share)} of the bases are in bins.",
             "Most genomes were assembled in part only; deeper sequencing or co-assembly helps.",
         )
 

@@ -16,7 +16,7 @@ from llmbin_core.contigs import n50
 from llmbin_core.report import plots
 from llmbin_core.report.facts import Candidate, Contigs, Facts
 from llmbin_core.report.findings import findings
-from llmbin_core.wording import duration, megabases
+from llmbin_core.wording import duration, megabases, percent
 
 _PACKAGE = "llmbin_core.report"
 _SCRIPTS = ("dom.js", "table.js", "figure.js", "bins.js", "contigs.js", "others.js")
@@ -105,7 +105,7 @@ def headline(facts: Facts) -> str:
     text = f"{len(bins)} bin{'s' if len(bins) > 1 else ''} of {megabases(total)}: {counts}."
     if facts.contigs:
         share = facts.contigs.binned_bp / max(facts.contigs.bp, 1)
-        text += f" They hold {share:.0%} of the bases of {len(facts.contigs.table):,} contigs."
+        text += f" They hold {percent(share)} of the bases of {len(facts.contigs.table):,} contigs."
     return text
 
 
@@ -117,11 +117,11 @@ def _tiles(facts: Facts) -> Iterator[tuple[str, str, str]]:
     contigs = facts.contigs
     if contigs is None:
         return
-    yield "", f"{contigs.binned_bp / max(contigs.bp, 1):.0%}", "of the bases in bins"
+    yield "", percent(contigs.binned_bp / max(contigs.bp, 1)), "of the bases in bins"
     if contigs.samples:
         mapped = contigs.sample_depth
         share = float(mapped @ contigs.sample_binned / max(mapped.sum(), 1e-12))
-        yield "", f"{share:.0%}", "of the mapped bases on bins"
+        yield "", percent(share), "of the mapped bases on bins"
     yield "", f"{megabases(contigs.bp - contigs.binned_bp)}", "in no bin"
 
 
@@ -278,7 +278,7 @@ def _samples(contigs: Contigs | None) -> Iterator[tuple[str, str, str, str]]:
             name,
             "from a table" if reads is None else f"{reads:,}",
             f"{depth:.2f}",
-            f"{share:.0%}",
+            percent(share),
         )
 
 

@@ -19,11 +19,11 @@ import pytest
 import report_files
 from llmbin_tools.report import main as llmbin_report
 
-from llmbin_core import outputs
+from llmbin_core import outputs, wording
 from llmbin_core.bins.writing import quality_class
 from llmbin_core.bintable import COLUMNS, read_bins, read_contig2bin
 from llmbin_core.errors import InputError, UsageError
-from llmbin_core.report import page, plots
+from llmbin_core.report import plots
 from llmbin_core.report.latentmap import latent_map
 from llmbin_core.stagefile import read_stage, write_stage
 from llmbin_core.stages import report
@@ -132,7 +132,7 @@ def test_figures_at_the_top(run: Path, tmp_path: Path) -> None:
     assert facts.contigs is not None
     assert facts.contigs.bp == sum(contigs.values())
     assert facts.contigs.binned_bp == sum(contigs[name] for name in binned)
-    share = f"{sum(contigs[n] for n in binned) / sum(contigs.values()):.0%}"
+    share = f"{100 * sum(contigs[n] for n in binned) / sum(contigs.values()):.1f} %"
     assert f"<b>{share}</b><span>of the bases in bins</span>" in text_of(tmp_path)
     for sample, depth, inside in zip(facts.contigs.samples, facts.contigs.sample_depth,
                                      facts.contigs.sample_binned, strict=True):  # fmt: skip
@@ -414,7 +414,7 @@ def test_every_warning_of_contigs(tmp_path: Path) -> None:
     text = " ".join(
         one.what for one in findings(Facts("t", read_bins(run / outputs.BINS_TABLE), {}, contigs))
     )
-    for part in ("shorter than 1200 bp (N50)", "Depths come from a table", "Only 10% of the bases",
+    for part in ("shorter than 1200 bp (N50)", "Depths come from a table", "Only 10.0 % of the bases",
                  "Sample a covers the contigs 0.5 times",
                  "3 contigs (3,600 bp) have no reads"):  # fmt: skip
         assert part in text
@@ -470,8 +470,8 @@ def test_every_column_that_is_written_is_explained() -> None:
 
 
 def test_numbers_as_a_person_says_them() -> None:
-    assert page.megabases(999) == "1 kb"
-    assert page.megabases(2_345_000) == "2.3 Mb"
-    assert [page.duration(s) for s in (0, 59.94, 59.96, 3599.6)] == [
+    assert wording.megabases(999) == "1 kb"
+    assert wording.megabases(2_345_000) == "2.3 Mb"
+    assert [wording.duration(s) for s in (0, 59.94, 59.96, 3599.6)] == [
         "0.0 s", "59.9 s", "1 min 00 s", "1 h 00 min",
     ]  # fmt: skip

@@ -15,6 +15,21 @@ function qualityPlot() {
   const marks = new Map();
   let f;
 
+  // Where marks go: one that would fall on another one is set beside it, on a spiral.
+  function places() {
+    const found = new Map();
+    for (const row of [...rows].sort((p, q) => b.bp[q] - b.bp[p])) {
+      const x = f.x(b.completeness[row]), y = f.y(b.contamination[row]);
+      let at = [x, y];
+      for (let k = 1; k < 60 && [...found.values()].some((o) => Math.hypot(o[0] - at[0], o[1] - at[1]) < 7); k++) {
+        const turn = 2.4 * k, away = 5 * Math.sqrt(k);
+        at = [x - Math.abs(away * Math.cos(turn)), y - Math.abs(away * Math.sin(turn))];
+      }
+      found.set(row, at);
+    }
+    return found;
+  }
+
   function draw() {
     // Square roots of what is missing and of what is too much: the good bins are spread out, the
     // bad ones stay in sight.
@@ -32,10 +47,10 @@ function qualityPlot() {
     axes(svg, f, x, y);
     legend(svg);
     marks.clear();
-    for (const row of [...rows].sort((p, q) => b.bp[q] - b.bp[p])) {
+    for (const [row, [left, top]] of places()) {
       const shape = SHAPES[Math.min(b.class[row], SHAPES.length - 1)];
       const mark = element("path", { class: `point c${b.class[row]}`, d: shape(radius(b.bp[row], f.width)), "data-bin": b.name[row],
-        transform: `translate(${f.x(b.completeness[row])} ${f.y(b.contamination[row])})` });
+        transform: `translate(${left} ${top})` });
       mark.addEventListener("pointermove", (event) => showTip(describeBin(row), event.clientX, event.clientY));
       mark.addEventListener("pointerleave", hideTip);
       mark.addEventListener("click", () => highlight(row));

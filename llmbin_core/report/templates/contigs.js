@@ -39,7 +39,7 @@ function points(holder, title, xs, ys, labels, { contigs, colours, controls }) {
   }
 
   function draw() {
-    const margin = labels ? { left: 54, right: 10, top: 8, bottom: 42 } : { left: 2, right: 2, top: 2, bottom: 2 };
+    const margin = labels ? { left: 54, right: 24, top: 8, bottom: 42 } : { left: 2, right: 2, top: 2, bottom: 2 };
     f = frame(holder, Math.min(520, Math.max(300, 0.85 * holder.clientWidth)), margin, { domain: view.x }, { domain: view.y });
     ink = { none: colour("none"), ink: colour("ink"), paper: colour("paper"),
       bins: [...Array(8).keys()].map((i) => colour(`b${i}`)), classes: [...Array(4).keys()].map((i) => colour(`c${i}`)) };
