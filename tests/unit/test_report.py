@@ -414,7 +414,8 @@ def test_every_warning_of_contigs(tmp_path: Path) -> None:
     text = " ".join(
         one.what for one in findings(Facts("t", read_bins(run / outputs.BINS_TABLE), {}, contigs))
     )
-    for part in ("shorter than 1200 bp (N50)", "Depths come from a table", "Only 10.0 % of the bases",
+    for part in ("shorter than 1200 bp (N50)", "Depths come from a table",
+                 "Only 10.0 % of the bases",
                  "Sample a covers the contigs 0.5 times",
                  "3 contigs (3,600 bp) have no reads"):  # fmt: skip
         assert part in text
