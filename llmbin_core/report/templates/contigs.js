@@ -64,17 +64,21 @@ function points(holder, title, xs, ys, labels, { contigs, colours, controls }) {
     pen.beginPath();
     pen.rect(f.left, f.top, f.right - f.left, f.bottom - f.top);
     pen.clip();
-    const dot = (row, grow, alpha) => {
+    const dot = (row, grow, alpha, fill = fillOf(row)) => {
       pen.globalAlpha = alpha;
-      pen.fillStyle = fillOf(row);
+      pen.fillStyle = fill;
       pen.beginPath();
       pen.arc(f.x(xs.values[row]), f.y(ys.values[row]), contigs.size[row] + grow, 0, 7);
       pen.fill();
     };
     const chosen = state.bin, drawn = contigs.order.filter(visible);
-    for (const row of drawn) if (contigs.bin[row] < 0) dot(row, 0, chosen === null ? 0.55 : 0.2);
-    for (const row of drawn) if (contigs.bin[row] >= 0 && contigs.bin[row] !== chosen) dot(row, 0, chosen === null ? 0.75 : 0.1);
-    if (chosen !== null) for (const row of drawn) if (contigs.bin[row] === chosen) dot(row, 1, 1);
+    if (chosen === null) {
+      for (const row of drawn) if (contigs.bin[row] < 0) dot(row, 0, 0.55);
+      for (const row of drawn) if (contigs.bin[row] >= 0) dot(row, 0, 0.75);
+    } else {
+      for (const row of drawn) if (contigs.bin[row] !== chosen) dot(row, 0, 0.35, ink.none);
+      for (const row of drawn) if (contigs.bin[row] === chosen) dot(row, 1, 1);
+    }
     pen.globalAlpha = 1;
     if (controls.labels.checked) names(pen);
     pen.restore();
