@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
+from pathlib import PurePath
 from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -165,9 +166,10 @@ def _facts(facts: Facts) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     if contigs is not None:
         lengths = contigs.table.lengths
         yield (
-            "Contigs",
+            "Input",
             [
-                ("number", f"{len(lengths):,}"),
+                *_files(record),
+                ("contigs", f"{len(lengths):,}"),
                 ("bases", f"{contigs.bp:,} bp"),
                 ("N50", f"{n50(lengths):,} bp"),
                 ("longest", f"{int(lengths.max(initial=0)):,} bp"),
@@ -182,6 +184,40 @@ def _facts(facts: Facts) -> Iterator[tuple[str, list[tuple[str, str]]]]:
         yield "Method", method
     if record:
         yield "Run", list(_run(record))
+        yield "Options", _options(record)
+
+
+_FILE_OPTIONS = {
+    "contigs": "assembly",
+    "bams": "alignments",
+    "depth_tables": "depth tables",
+}
+
+
+def _files(record: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Names of the input files; their folders are nobody's business."""
+    given = record.get("options", {})
+    return [
+        (label, ", ".join(map(_name, given[option])))
+        for option, label in _FILE_OPTIONS.items()
+        if given.get(option)
+    ]
+
+
+def _options(record: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Options that were set, those of training among them."""
+    given = dict(record.get("options", {}))
+    given |= given.pop("training", {})
+    hidden = {*_FILE_OPTIONS, "out"}
+    return [
+        (name.replace("_", " "), _name(value))
+        for name, value in given.items()
+        if name not in hidden and value not in (None, "", [], {})
+    ]
+
+
+def _name(value: Any) -> str:
+    return PurePath(value).name if isinstance(value, str) else str(value)
 
 
 def _models(facts: Facts) -> Iterator[tuple[str, str]]:

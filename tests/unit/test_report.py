@@ -144,6 +144,24 @@ def test_figures_at_the_top(run: Path, tmp_path: Path) -> None:
     assert {n: len(b) for n, b in facts.bins.classes.items() if b} == dict(counts)
 
 
+def test_options_and_names_of_files_but_no_folders(tmp_path: Path) -> None:
+    run = report_files.write_run(tmp_path / "run")
+    record = json.loads((run / outputs.RUN_RECORD).read_text())
+    record["options"] = {
+        "contigs": ["/home/me/secret/asm.fa"], "bams": ["/home/me/secret/a.bam", "b.bam"],
+        "out": "/home/me/secret/out", "model": None, "grid": "full", "compress": False,
+        "profiles": "/home/me/secret/own.hmm", "training": {"epochs": 7},
+    }  # fmt: skip
+    (run / outputs.RUN_RECORD).write_text(json.dumps(record))
+    report(out=tmp_path, **files_of(run))
+    html = text_of(tmp_path)
+    assert "secret" not in html
+    for name, value in (("assembly", "asm.fa"), ("alignments", "a.bam, b.bam"), ("grid", "full"),
+                        ("compress", "False"), ("profiles", "own.hmm"),
+                        ("epochs", "7")):  # fmt: skip
+        assert f"<dt>{name}</dt><dd>{value}</dd>" in html
+
+
 def test_the_bins_alone_are_enough(run: Path, tmp_path: Path) -> None:
     report(out=tmp_path, **files_of(run, "bins"))
     html = text_of(tmp_path)
