@@ -11,7 +11,8 @@ function qualityPlot() {
   if (!n) { holder.closest("section").hidden = true; return; }
   const rows = [...b.name.keys()];
   const worst = Math.max(12, ...b.contamination), largest = Math.max(...b.bp);
-  const radius = (bp, width) => Math.max(2.5, Math.sqrt(bp / largest) * Math.min(16, width / 45));
+  const most = Math.max(6, Math.min(16, 240 / Math.sqrt(n)));
+  const radius = (bp, width) => Math.max(2.5, Math.sqrt(bp / largest) * Math.min(most, width / 45));
   const marks = new Map();
   let f;
 
@@ -21,7 +22,7 @@ function qualityPlot() {
     for (const row of [...rows].sort((p, q) => b.bp[q] - b.bp[p])) {
       const x = f.x(b.completeness[row]), y = f.y(b.contamination[row]);
       let at = [x, y];
-      for (let k = 1; k < 60 && [...found.values()].some((o) => Math.hypot(o[0] - at[0], o[1] - at[1]) < 7); k++) {
+      for (let k = 1; k < 9 && [...found.values()].some((o) => Math.hypot(o[0] - at[0], o[1] - at[1]) < 4); k++) {
         const turn = 2.4 * k, away = 5 * Math.sqrt(k);
         at = [x - Math.abs(away * Math.cos(turn)), y - Math.abs(away * Math.sin(turn))];
       }

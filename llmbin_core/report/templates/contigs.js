@@ -24,18 +24,18 @@ function contigPlots() {
 function points(holder, title, xs, ys, labels, { contigs, colours, controls }) {
   const pad = (axis) => { const more = 0.03 * (axis.max - axis.min); return [axis.min - more, axis.max + more]; };
   const whole = { x: pad(xs), y: pad(ys) };
-  let view = whole, f, ink;
+  let view = whole, f, ink, chosen;
   const canvas = document.createElement("canvas");
 
   function fillOf(row) {
     const bin = contigs.bin[row];
     if (bin < 0) return ink.none;
-    return controls.colour.value === "class" ? ink.classes[Math.min(data.bins.class[bin], 3)] : ink.bins[colours[bin] % 8];
+    return chosen.byClass ? ink.classes[Math.min(data.bins.class[bin], 3)] : ink.bins[colours[bin] % 8];
   }
 
   function visible(row) {
     const bin = contigs.bin[row];
-    return bin >= 0 ? state.shown[bin] : controls.unbinned.checked;
+    return bin >= 0 ? state.shown[bin] : chosen.unbinned;
   }
 
   function draw() {
@@ -58,6 +58,8 @@ function points(holder, title, xs, ys, labels, { contigs, colours, controls }) {
 
   function paint() {
     const pen = canvas.getContext("2d");
+    // Read once: asking a form for every contig takes longer than drawing it.
+    chosen = { byClass: controls.colour.value === "class", unbinned: controls.unbinned.checked };
     pen.setTransform(2, 0, 0, 2, 0, 0);
     pen.clearRect(0, 0, f.width, f.height);
     pen.save();
@@ -71,13 +73,13 @@ function points(holder, title, xs, ys, labels, { contigs, colours, controls }) {
       pen.arc(f.x(xs.values[row]), f.y(ys.values[row]), contigs.size[row] + grow, 0, 7);
       pen.fill();
     };
-    const chosen = state.bin, drawn = contigs.order.filter(visible);
-    if (chosen === null) {
+    const bin = state.bin, drawn = contigs.order.filter(visible);
+    if (bin === null) {
       for (const row of drawn) if (contigs.bin[row] < 0) dot(row, 0, 0.55);
       for (const row of drawn) if (contigs.bin[row] >= 0) dot(row, 0, 0.75);
     } else {
-      for (const row of drawn) if (contigs.bin[row] !== chosen) dot(row, 0, 0.35, ink.none);
-      for (const row of drawn) if (contigs.bin[row] === chosen) dot(row, 1, 1);
+      for (const row of drawn) if (contigs.bin[row] !== bin) dot(row, 0, 0.35, ink.none);
+      for (const row of drawn) if (contigs.bin[row] === bin) dot(row, 1, 1);
     }
     pen.globalAlpha = 1;
     if (controls.labels.checked) names(pen);
