@@ -174,7 +174,7 @@ def name_samples(
     InputError
         Names that are not unique, empty or that contain the separator.
     """
-    samples = list(names) if names else [_stem(p) for p in paths]
+    samples = list(names) if names else [file_stem(p) for p in paths]
     if len(samples) != len(paths):
         raise InputError(
             f"{len(paths)} assemblies but {len(samples)} sample names; give one name per assembly"
@@ -197,7 +197,8 @@ def name_samples(
     return sorted(pairs, key=lambda a: a.sample)
 
 
-def _stem(path: Path) -> str:
+def file_stem(path: Path) -> str:
+    """Name of a file without its endings, with ``_`` for blanks."""
     name = path.name
     for ending in (".gz", ".bz2", ".xz", ".zst"):
         name = name.removesuffix(ending)

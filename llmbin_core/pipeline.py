@@ -6,7 +6,6 @@ runs in a process that starts afresh.
 
 from __future__ import annotations
 
-import csv
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -212,12 +211,6 @@ def _check_model(options: RunOptions) -> None:
             check_depths(path, read_card(path), len(options.bams))
 
 
-def read_bins(folder: Path) -> list[dict[str, str]]:
-    """The rows of the table of bins of a finished run: column -> text."""
-    with (folder / outputs.BINS_TABLE).open(encoding="utf-8", newline="") as handle:
-        return list(csv.DictReader(handle, delimiter="\t", quoting=csv.QUOTE_NONE))
-
-
 def plan(options: RunOptions) -> list[Stage]:
     """The stages of a run in the order in which they run."""
     return [
@@ -227,6 +220,7 @@ def plan(options: RunOptions) -> list[Stage]:
         *_encoding(options),
         _cluster(options),
         _bin(options),
+        _report(options),
     ]
 
 
@@ -391,4 +385,36 @@ def _bin(o: RunOptions) -> Stage:
             "compress": o.compress,
             "prefix": o.prefix,
         },
+    )
+
+
+def _report(o: RunOptions) -> Stage:
+    inputs: dict[str, Paths] = {
+        "bins": o.out / outputs.BINS_TABLE,
+        "contig2bin": o.out / outputs.CONTIG2BIN,
+        "contigs_table": o.out / outputs.CONTIGS_TABLE,
+        "coverage": o.out / outputs.COVERAGE,
+        "latent": o.out / outputs.LATENT,
+        "partitions": o.out / outputs.PARTITIONS,
+        "markers": o.out / outputs.MARKERS,
+        "sets": o.out / outputs.MARKER_SETS,
+        "bin_files": o.out / outputs.BINS_FOLDER,
+    }
+    if o.model is None:
+        inputs["curve"] = o.out / outputs.TRAINING_CURVE
+    made = (
+        outputs.REPORT,
+        outputs.MULTIQC_STATISTICS,
+        outputs.MULTIQC_CLASSES,
+        outputs.MULTIQC_QUALITY,
+    )
+    return Stage(
+        "report",
+        stages.report,
+        inputs,
+        {"out": o.out},
+        tuple(o.out / name for name in made),
+        {"min_bin_size": o.min_bin_size},
+        # Time and memory are told as they are, but never a reason to write the report again.
+        {"record": o.out / outputs.RUN_RECORD},
     )

@@ -72,8 +72,8 @@ class StageFile:
 
 def write_stage(
     path: Path, contigs: ContigTable, tensors: Mapping[str, NDArray[Any]], provenance: Provenance
-) -> None:
-    """Write a stage file atomically; the same content always gives the same bytes."""
+) -> StageFile:
+    """Write a stage file atomically and return it; the same content always gives the same bytes."""
     names = np.frombuffer("\n".join(contigs.names).encode(), dtype=np.uint8)
     document = {
         "schema": provenance.schema,
@@ -95,6 +95,7 @@ def write_stage(
             raise EnvironmentFault(
                 f"{path}: cannot be written ({error}); check free disk space and permissions"
             ) from error
+    return StageFile(path, contigs, provenance, dict(tensors))
 
 
 def read_provenance(path: Path) -> Provenance:

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 from llmbin_core import __version__, defaults, progress
 from llmbin_core.errors import EnvironmentFault, InputError, LlmbinError
+from llmbin_core.wording import duration
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 # Idle threads of a pool sleep instead of spinning: on shared cores spinning costs more than waking.
@@ -256,7 +257,7 @@ def _fail(program: str, error: BaseException, text: str, code: int, debug: bool)
 
 def _set_up_logging(program: str, args: argparse.Namespace) -> None:
     level = logging.WARNING if args.quiet else logging.DEBUG if args.verbose else logging.INFO
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _BesideBars(sys.stderr)
     handler.setFormatter(logging.Formatter(f"%(asctime)s {program}: %(message)s", "%H:%M:%S"))
     log.handlers[:] = [handler]
     log.setLevel(level)
@@ -268,9 +269,24 @@ def _report(label: str, total: int, unit: str) -> progress.Task:
     if sys.stderr.isatty():
         from tqdm import tqdm
 
-        bar = tqdm(total=total, desc=label, unit=unit, unit_scale=True, leave=False)
+        bar = tqdm(
+            total=total, desc=label, unit=unit, unit_scale=True, leave=False, dynamic_ncols=True
+        )
         return _Bar(bar.update, bar.close)
     return _LogLines(label, total, unit)
+
+
+class _BesideBars(logging.StreamHandler):  # type: ignore[type-arg]  # generic from 3.11 on
+    """Lines of the log above the progress bar, where there is one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if "tqdm" not in sys.modules:
+            super().emit(record)
+            return
+        from tqdm import tqdm
+
+        with tqdm.external_write_mode(file=self.stream):
+            super().emit(record)
 
 
 class _Bar:
@@ -301,14 +317,14 @@ class _LogLines:
         rate = self.done / (now - self.begin)
         left = (self.total - self.done) / rate if rate else 0
         log.info(
-            "%s: %d of %d %s, %.3g %s/s, %d s left",
+            "%s: %d of %d %s, %.3g %s/s, %s left",
             self.label,
             self.done,
             self.total,
             self.unit,
             rate,
             self.unit,
-            left,
+            duration(left),
         )
 
     def close(self) -> None:

@@ -20,6 +20,7 @@ COMMANDS = {
     "encode": "latents of the contigs of one sample",
     "cluster": "candidate partitions of the contigs",
     "bin": "choose bins among the candidates and write them",
+    "report": "a page that shows the bins, and files for MultiQC",
     "pretrain": "train a gLM on genomes",
     "simulate": "a synthetic community: contigs, alignments and their gold standard",
     "evaluate": "compare bins with a gold standard",

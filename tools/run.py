@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from llmbin_tools._common import Cli, log, make_parser, positive, run_tool
 from llmbin_tools._options import (
@@ -21,7 +22,8 @@ from llmbin_tools._options import (
 
 from llmbin_core import defaults, outputs
 
-_SHOWN_BINS = 20
+if TYPE_CHECKING:
+    from llmbin_core.results import RunResult
 
 
 def _min_length(text: str) -> int | str:
@@ -141,22 +143,41 @@ def _body(args: argparse.Namespace) -> None:
                 f"{step.stage}\t{'run' if step.reason else 'skip'}\t{step.reason or 'up to date'}"
             )
         return
-    _show(pipeline.read_bins(args.out), args.out)
+    from llmbin_core.results import read_result
+
+    _show(read_result(args.out, steps))
 
 
-def _show(bins: Sequence[dict[str, str]], out: Path) -> None:
-    names = ("bin", "bp", "completeness", "contamination", "class")
-    table = [names, *(tuple(row[name] for name in names) for row in bins[:_SHOWN_BINS])]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    for cells in table if bins else ():
-        padded = [cell.rjust(width) for cell, width in zip(cells, widths, strict=True)]
-        log.info("%s", "  ".join(padded))
-    if len(bins) > _SHOWN_BINS:
-        log.info("... and %d more", len(bins) - _SHOWN_BINS)
-    near = sum(row["class"] == "near-complete" for row in bins)
-    log.info("%d bins, %d of them near-complete", len(bins), near)
-    for name in (outputs.BINS_FOLDER, outputs.BINS_TABLE, outputs.CONTIG2BIN, outputs.RUN_RECORD):
-        log.info("%s", out / name)
+def _show(result: RunResult) -> None:
+    """The last lines of a run: bins by class, what is in none, time and memory of the stages."""
+    from llmbin_core.wording import duration, megabases
+
+    rows = [("bins", "number", "size", "share")]
+    for name, bins in result.table.classes.items():
+        rows.append((name, str(len(bins)), *_part(sum(one.bp for one in bins), result.bp)))
+    rows.append(("in no bin", "", *_part(result.bp - result.binned_bp, result.bp)))
+    ran = {step.stage for step in result.steps if step.reason}
+    rows.append(("stages", "time", "CPU time", "memory"))
+    for stage in result.stages:
+        if stage.name in {step.stage for step in result.steps}:
+            times = (duration(stage.wall_seconds), duration(stage.cpu_seconds))
+            before = "" if stage.name in ran else " (before)"
+            rows.append((f"{stage.name}{before}", *times, f"{stage.peak_mib:.0f} MiB"))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for first, *others in rows:
+        cells = [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
+        log.info("%s", "  ".join((first.ljust(widths[0]), *cells)).rstrip())
+    near = len(result.table.classes["near-complete"])
+    size = megabases(result.binned_bp)
+    log.info("%d bins of %s, %d of them near-complete", len(result.bins), size, near)
+    for name in (outputs.BINS_FOLDER, outputs.BINS_TABLE, outputs.CONTIG2BIN, outputs.REPORT):
+        log.info("%s", result.folder / name)
+
+
+def _part(bp: int, whole: int) -> tuple[str, str]:
+    from llmbin_core.wording import megabases, percent
+
+    return megabases(bp), percent(bp / max(whole, 1))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

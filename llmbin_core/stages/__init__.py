@@ -19,6 +19,7 @@ from llmbin_core.stages.features import (
     merge_shards,
     prepare,
 )
+from llmbin_core.stages.reporting import report
 
 __all__ = [
     "cluster",
@@ -32,5 +33,6 @@ __all__ = [
     "merge_markers",
     "merge_shards",
     "prepare",
+    "report",
     "train",
 ]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from llmbin_core.bins.outliers import Outlier
     from llmbin_core.bins.quality import Quality
     from llmbin_core.bins.writing import Depths
+    from llmbin_core.bintable import BinTable
     from llmbin_core.bysample import SampleSummary
     from llmbin_core.contigs import ContigSet, ContigTable
     from llmbin_core.markertable import MarkerHit, MarkerSets
@@ -37,7 +38,7 @@ def cluster(
     grid: str = defaults.GRID,
     seed: int = defaults.RANDOM_SEED,
     threads: int = 1,
-) -> None:
+) -> StageFile:
     """Write candidate partitions: ``labels`` int32 [partitions, n].
 
     Where `encode` told samples apart, each is clustered on its own, and no cluster spans samples.
@@ -83,7 +84,7 @@ def cluster(
     options |= {"separator": p.options.get("separator"), "min_sample_contigs": min_sample_contigs}
     provenance = Provenance("partitions", p.seed, p.n_views, options, inputs)
     joined = join_labels(labels, len(file.contigs))
-    write_stage(out, file.contigs, {"labels": joined}, provenance)
+    return write_stage(out, file.contigs, {"labels": joined}, provenance)
 
 
 def _partition(
@@ -139,7 +140,7 @@ def make_bins(
     choose: str = defaults.CHOOSE,
     compress: bool = False,
     prefix: str = defaults.PREFIX,
-) -> None:
+) -> BinTable:
     """Choose bins among the candidates and write them with their tables into a folder.
 
     Parameters
@@ -165,6 +166,7 @@ def make_bins(
     """
     from llmbin_core.bins.outliers import write_outliers
     from llmbin_core.bins.writing import write_bins
+    from llmbin_core.bintable import read_bins
     from llmbin_core.bysample import write_samples
     from llmbin_core.markertable import read_marker_sets, read_markers
     from llmbin_core.stagefile import read_stage
@@ -187,6 +189,7 @@ def make_bins(
     if several:
         write_samples(out / outputs.SAMPLES_TABLE, _summaries(file, parts, bins))
     _announce(bins, file, min_bin_size)
+    return read_bins(out / outputs.BINS_TABLE)
 
 
 def _assembly_of(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from llmbin_core.encoder.features import Sample
     from llmbin_core.encoder.train import EpochLog
+    from llmbin_core.stagefile import StageFile
 
 log = logging.getLogger("llmbin")
 
@@ -36,7 +37,7 @@ def train(
     device: str = "auto",
     threads: int = 1,
     **options: Any,
-) -> None:
+) -> dict[str, list[EpochLog]]:
     """Train a binning encoder on the features of one or several samples.
 
     Parameters
@@ -60,6 +61,11 @@ def train(
     device, threads
     **options
         Of `llmbin_core.encoder.train.TrainingOptions` and `NetworkShape`.
+
+    Returns
+    -------
+    dict
+        Training curve of each sample, or of all under ``""``.
     """
     from llmbin_core.device import choose_device, use_threads
     from llmbin_core.encoder.features import load_samples
@@ -81,6 +87,7 @@ def train(
     if checkpoint is not None:
         for name in ("", *curves):
             _checkpoint_of(checkpoint, name).unlink(missing_ok=True)
+    return curves
 
 
 def model_name(sample: str) -> str:
@@ -184,7 +191,7 @@ def encode(
     separator: str | None = None,
     device: str = "auto",
     threads: int = 1,
-) -> None:
+) -> StageFile:
     """Write the latents of one set of contigs: ``latent`` float32 [n, d], unit vectors.
 
     Parameters
@@ -232,7 +239,9 @@ def encode(
     options = {"models": cards, "separator": separator}
     p = sets[0].composition.provenance
     tensors = {"latent": latent if latent is not None else np.zeros((0, 1), np.float32)}
-    write_stage(out, contigs, tensors, Provenance("latent", p.seed, p.n_views, options, inputs))
+    return write_stage(
+        out, contigs, tensors, Provenance("latent", p.seed, p.n_views, options, inputs)
+    )
 
 
 def _model_of(source: Path, sample: str) -> Path:

@@ -29,7 +29,7 @@ MOST_LINES, MOST_LINES_OF_A_FUNCTION = 400, 60
 # Modules and packages of one stage each: they know no other stage.
 STAGES = {
     "composition", "coverage", "glm", "markers", "encoder", "clustering", "bins", "simulate",
-    "evaluate",
+    "evaluate", "report",
 }  # fmt: skip
 # Run by the developers to make the bundled profiles: a command, no part of the library.
 DEVELOPER_COMMAND = "llmbin_core.markers.build"

@@ -60,6 +60,7 @@ def names(o: RunOptions) -> list[str]:
 def test_optional_stages() -> None:
     assert names(options(glm=defaults.NO_GLM)) == [
         "prepare", "composition", "coverage", "markers", "train", "encode", "cluster", "bin",
+        "report",
     ]  # fmt: skip
     assert "embed" in names(options(glm="tnf"))
     assert "train" not in names(options(model=Path("m")))
@@ -92,7 +93,7 @@ def test_training_options_are_all_recorded() -> None:
 
 
 def test_compressed_bins_change_the_name_of_the_unbinned() -> None:
-    assert OUT / f"{outputs.UNBINNED}.gz" in plan(options(compress=True))[-1].produces
+    assert OUT / f"{outputs.UNBINNED}.gz" in plan(options(compress=True))[-2].produces
 
 
 def test_mode() -> None:

@@ -21,7 +21,7 @@ from llmbin_core.errors import EnvironmentFault, InputError, UsageError
 
 HEAVY = {
     "torch", "numpy", "scipy", "sklearn", "pysam", "pyhmmer", "pyrodigal", "igraph", "usearch",
-    "safetensors", "Bio", "tqdm", "multiprocessing",
+    "safetensors", "Bio", "tqdm", "multiprocessing", "jinja2",
 }  # fmt: skip
 
 
