@@ -12,6 +12,7 @@ from llmbin_core import outputs, pipeline
 from llmbin_core.bintable import Bin, BinTable, read_bins, read_contig2bin
 from llmbin_core.report.facts import read_contigs_table
 from llmbin_core.runner import Step
+from llmbin_core.runoptions import RunOptions
 from llmbin_core.runrecord import StageRecord, read_records
 
 AnyPath = str | PathLike[str]
@@ -80,14 +81,14 @@ def run(
     bams, depth_tables : sequence of paths
         Alignments of the samples, or tables of depths; one of the two.
     **options
-        Other attributes of `llmbin_core.pipeline.RunOptions`.
+        Other attributes of `llmbin_core.runoptions.RunOptions`.
 
     Raises
     ------
     LlmbinError
         Bad input or options, or a machine that is in the way; the message says what to do.
     """
-    given = pipeline.RunOptions(
+    given = RunOptions(
         contigs=tuple(map(Path, [contigs] if isinstance(contigs, str | PathLike) else contigs)),
         out=Path(out),
         bams=tuple(map(Path, bams)),

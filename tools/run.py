@@ -102,9 +102,10 @@ def _add_run_control(cli: Cli) -> None:
 
 def _body(args: argparse.Namespace) -> None:
     from llmbin_core import pipeline
+    from llmbin_core.runoptions import RunOptions
 
     training = training_options(args)
-    options = pipeline.RunOptions(
+    options = RunOptions(
         contigs=tuple(args.contigs),
         out=args.out,
         bams=tuple(args.bam),

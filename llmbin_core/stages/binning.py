@@ -149,18 +149,15 @@ def make_bins(
         Outputs of cluster, markers (table and sets) and prepare.
     out : Path
         Folder for all that `write_bins` writes; in multi-sample binning also ``samples.tsv``.
-    coverage : Path, optional
-        Output of coverage; gives the mean depth per sample of each bin, and tells strains apart.
-    latent : Path, optional
-        Output of encode; with the coverage it tells contigs that contradict their bin.
+    coverage, latent : Path, optional
+        Outputs of coverage, which gives the depth of bins and tells strains apart, and of encode;
+        both together tell contigs that contradict their bin.
     sample : str, optional
         Bin this sample of several alone; the default where the partitions are of one.
     min_bin_size : int
         Smaller bins are not written (bp).
-    choose : str
-        ``bins``: bin by bin over all partitions; ``partition``: the best partition as a whole.
-    compress : bool
-        Gzip the bins.
+    choose, compress : str, bool
+        See `choose_bins`; gzip the bins.
     prefix : str
         Bins are named ``prefix.001``, ``prefix.002``, ...; in multi-sample binning ``sample.001``.
     """
@@ -178,11 +175,10 @@ def make_bins(
     several = file.provenance.options.get("separator") is not None
     if several and prefix != defaults.PREFIX:
         raise UsageError(f"--prefix {prefix} has no effect: bins are named after their samples")
-    domains = read_marker_sets(sets)
+    domains, hits = read_marker_sets(sets), read_markers(markers)
     choose_own = partial(
-        _choose, hits=read_markers(markers), sets=domains, latent=latent, size=min_bin_size,
-        choose=choose,
-    )  # fmt: skip
+        _choose, hits=hits, sets=domains, latent=latent, size=min_bin_size, choose=choose
+    )
     bins, names, quality, outliers = _choose_all(parts, depths, prefix, choose_own)
     write_bins(out, assembly, bins, quality, tuple(domains), depths, compress, names)
     write_outliers(out / outputs.OUTLIERS, outliers)

@@ -38,7 +38,7 @@ def train(
     threads: int = 1,
     **options: Any,
 ) -> dict[str, list[EpochLog]]:
-    """Train a binning encoder on the features of one or several samples.
+    """Train a binning encoder; returns the curve of each sample, or of all under ``""``.
 
     Parameters
     ----------
@@ -52,20 +52,13 @@ def train(
         Train a model on each sample instead of one on all.
     init : str or Path, optional
         Name or file of a model to begin with; the size of the network is that of the model.
-    taxonomy, curve_out : Path, optional
-        Species of contigs, see `llmbin_core.encoder.taxonomy`; training curve to write (TSV).
+    taxonomy, curve_out, checkpoint : Path, optional
+        Species of contigs, see `llmbin_core.encoder.taxonomy`; curve to write (TSV); written
+        during training, and continued where it exists.
     half : bool
         Store the weights in 16 bits.
-    checkpoint : Path, optional
-        Written during training; an existing one is continued.
-    device, threads
     **options
         Of `llmbin_core.encoder.train.TrainingOptions` and `NetworkShape`.
-
-    Returns
-    -------
-    dict
-        Training curve of each sample, or of all under ``""``.
     """
     from llmbin_core.device import choose_device, use_threads
     from llmbin_core.encoder.features import load_samples

@@ -11,7 +11,8 @@ import pytest
 
 from llmbin_core import defaults, outputs
 from llmbin_core.errors import UsageError
-from llmbin_core.pipeline import RunOptions, plan, resolve_mode
+from llmbin_core.pipeline import plan
+from llmbin_core.runoptions import RunOptions, resolve_mode
 
 OUT = Path("out")
 

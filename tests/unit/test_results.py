@@ -17,8 +17,8 @@ from llmbin_tools.run import _show
 import llmbin_core
 from llmbin_core import outputs, results
 from llmbin_core.errors import InputError, UsageError
-from llmbin_core.pipeline import RunOptions
 from llmbin_core.runner import Step
+from llmbin_core.runoptions import RunOptions
 
 
 @pytest.fixture(scope="module")

@@ -214,11 +214,12 @@ def test_options_reach_the_stages(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (got["args"], got["grid"]) == ((Path("l"), Path("m"), Path("o")), "full")
     got = _calls(monkeypatch, "bin",
                  ["--partitions", "p", "--markers", "m", "--sets", "s", "--contigs", "c",
-                  "--coverage", "d", "--out", "o", "--min-bin-size", "5", "--choose", "partition",
-                  "--gzip", "--prefix", "x"])  # fmt: skip
+                  "--coverage", "d", "--latent", "l", "--sample", "1", "--out", "o",
+                  "--min-bin-size", "5", "--choose", "partition", "--gzip",
+                  "--prefix", "x"])  # fmt: skip
     assert got == {"name": "make_bins", "args": tuple(map(Path, "pmsco")), "coverage": Path("d"),
-                   "min_bin_size": 5, "choose": "partition", "compress": True,
-                   "prefix": "x"}  # fmt: skip
+                   "latent": Path("l"), "sample": "1", "min_bin_size": 5, "choose": "partition",
+                   "compress": True, "prefix": "x"}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -239,7 +240,8 @@ def test_merge(monkeypatch: pytest.MonkeyPatch, command: str, function: str) -> 
         (["composition", "--merge", "a", "--out", "o", "--shard", "1/2"], "--shard has no effect"),
         (["embed", "--merge", "a", "--out", "o", "--glm", "tnf"], "--glm has no effect"),
         (["markers", "--contigs", "c", "--out", "o"], "--contigs needs --sets-out"),
-        (["run", "--contigs", "a", "b", "--bam", "c", "--out", "o"], "2 assemblies: multi-sample"),
+        (["run", "--contigs", "a", "b", "--bam", "c", "--out", "o", "--multi-sample", "no"],
+         "2 assemblies are binned sample by sample"),
         (["run", "--contigs", "a", "--bam", "c", "--out", "o", "--model", "m", "--epochs", "3"],
          "--epochs has no effect with --model"),
         (["run", "--contigs", "a", "--bam", "c", "--out", "o", "--marker-sets", "m"],

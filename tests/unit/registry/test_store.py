@@ -16,6 +16,7 @@ from registry_server import Site, encoder_bytes, listing, row
 from llmbin_core import pipeline, registry
 from llmbin_core.errors import EnvironmentFault, InputError, UsageError
 from llmbin_core.registry import entries, names
+from llmbin_core.runoptions import RunOptions
 
 CORE = Path(registry.__file__).parents[1]
 
@@ -143,13 +144,13 @@ def test_a_run_takes_installed_models_by_name(
     model = registry.install(encoder)
     glm = registry.install(registry.find("compact", "glm"), "mine")
     paths = {"contigs": (Path("c.fa"),), "out": tmp_path / "out", "bams": (Path("a.bam"),)}
-    stages = {s.name: s for s in pipeline.plan(pipeline.RunOptions(**paths, model="soil",
+    stages = {s.name: s for s in pipeline.plan(RunOptions(**paths, model="soil",
                                                                    glm="mine"))}  # fmt: skip
     assert stages["encode"].inputs["model"] == model.path
     assert stages["embed"].inputs["glm_folder"] == glm.path
     assert "train" not in stages
     with pytest.raises(InputError, match="model 'sand': neither a known name"):
-        pipeline.plan(pipeline.RunOptions(**paths, model="sand"))
+        pipeline.plan(RunOptions(**paths, model="sand"))
 
 
 def test_list_show_verify_path(
