@@ -1,0 +1,108 @@
+//
+// Features of contigs: coverage per alignment file, the rest per shard of the contigs, merged
+//
+include { LLMBIN_PREPARE                                } from '../../../modules/llmbin/prepare/main'
+include { LLMBIN_COVERAGE                               } from '../../../modules/llmbin/coverage/main'
+include { LLMBIN_COVERAGE as LLMBIN_COVERAGE_MERGE      } from '../../../modules/llmbin/coverage/main'
+include { LLMBIN_COMPOSITION                            } from '../../../modules/llmbin/composition/main'
+include { LLMBIN_COMPOSITION as LLMBIN_COMPOSITION_MERGE } from '../../../modules/llmbin/composition/main'
+include { LLMBIN_EMBED                                  } from '../../../modules/llmbin/embed/main'
+include { LLMBIN_EMBED as LLMBIN_EMBED_MERGE            } from '../../../modules/llmbin/embed/main'
+include { LLMBIN_MARKERS                                } from '../../../modules/llmbin/markers/main'
+include { LLMBIN_MARKERS as LLMBIN_MARKERS_MERGE        } from '../../../modules/llmbin/markers/main'
+
+workflow LLMBIN_FEATURES {
+    take:
+    ch_assemblies // [ val(meta), [ path(assembly) ], [ val(name) ] ]; names are [] for one assembly
+    ch_depths     // [ val(meta), val(sample), path(alignments or table) ]
+    ch_reference  // [ val(meta2), path(fasta) ]; fasta is [] without CRAM files
+    ch_glm        // [ val(meta2), path(folder) ]; folder is [] for the bundled gLM
+    ch_profiles   // [ val(meta2), path(hmm), path(marker sets) ]; [] for the bundled ones
+    n_shards      // val(integer)
+
+    main:
+    LLMBIN_PREPARE(ch_assemblies)
+    ch_contigs = LLMBIN_PREPARE.out.contigs
+
+    // The number of files is known beforehand, so that a sample is not held up by others.
+    ch_counted = ch_depths
+        .map { meta, sample, file -> [meta, [sample, file]] }
+        .groupTuple()
+        .flatMap { meta, files -> files.collect { sample, file -> [meta, sample, file, files.size()] } }
+    LLMBIN_COVERAGE(
+        ch_contigs
+            .combine(ch_counted, by: 0)
+            .map { meta, contigs, sample, file, n_files -> [groupKey(meta, n_files), contigs, file, sample] },
+        ch_reference,
+    )
+    // Tasks end in any order: parts are sorted, and carry digests that the merge checks.
+    LLMBIN_COVERAGE_MERGE(
+        LLMBIN_COVERAGE.out.coverage
+            .groupTuple()
+            .map { key, parts -> [key.target, [], parts.sort { part -> part.toUriString() }, []] },
+        [[id: 'none'], []],
+    )
+
+    ch_shards = ch_contigs
+        .combine(channel.fromList((1..n_shards).toList()))
+        .map { meta, contigs, k -> [groupKey(meta, n_shards), contigs, n_shards > 1 ? "${k}/${n_shards}" : '', []] }
+    LLMBIN_COMPOSITION(ch_shards)
+    LLMBIN_EMBED(ch_shards, ch_glm)
+    LLMBIN_MARKERS(ch_shards, ch_profiles)
+
+    ch_composition_parts = LLMBIN_COMPOSITION.out.composition
+        .groupTuple()
+        .map { key, parts -> [key.target, parts.sort { part -> part.toUriString() }] }
+        .branch { _meta, parts ->
+            several: parts.size() > 1
+            single: true
+        }
+    LLMBIN_COMPOSITION_MERGE(ch_composition_parts.several.map { meta, parts -> [meta, [], '', parts] })
+
+    ch_embedding_parts = LLMBIN_EMBED.out.embedding
+        .groupTuple()
+        .map { key, parts -> [key.target, parts.sort { part -> part.toUriString() }] }
+        .branch { _meta, parts ->
+            several: parts.size() > 1
+            single: true
+        }
+    LLMBIN_EMBED_MERGE(
+        ch_embedding_parts.several.map { meta, parts -> [meta, [], '', parts] },
+        [[id: 'none'], []],
+    )
+
+    ch_markers_parts = LLMBIN_MARKERS.out.markers
+        .groupTuple()
+        .map { key, parts -> [key.target, parts.sort { part -> part.toUriString() }] }
+        .branch { _meta, parts ->
+            several: parts.size() > 1
+            single: true
+        }
+    LLMBIN_MARKERS_MERGE(
+        ch_markers_parts.several.map { meta, parts -> [meta, [], '', parts] },
+        [[id: 'none'], [], []],
+    )
+
+    ch_composition = LLMBIN_COMPOSITION_MERGE.out.composition.mix(
+        ch_composition_parts.single.map { meta, parts -> [meta, parts[0]] }
+    )
+    ch_embedding = LLMBIN_EMBED_MERGE.out.embedding.mix(
+        ch_embedding_parts.single.map { meta, parts -> [meta, parts[0]] }
+    )
+    ch_markers = LLMBIN_MARKERS_MERGE.out.markers.mix(
+        ch_markers_parts.single.map { meta, parts -> [meta, parts[0]] }
+    )
+    // Every shard writes the same sets.
+    ch_sets = LLMBIN_MARKERS.out.sets
+        .groupTuple()
+        .map { key, sets -> [key.target, sets.sort { file -> file.toUriString() }[0]] }
+
+    emit:
+    contigs       = ch_contigs // [ val(meta), path(fasta) ]
+    contigs_table = LLMBIN_PREPARE.out.table // [ val(meta), path(tsv) ]
+    coverage      = LLMBIN_COVERAGE_MERGE.out.coverage // [ val(meta), path(safetensors) ]
+    composition   = ch_composition // [ val(meta), path(safetensors) ]
+    embedding     = ch_embedding // [ val(meta), path(safetensors) ]
+    markers       = ch_markers // [ val(meta), path(tsv) ]
+    sets          = ch_sets // [ val(meta), path(json) ]
+}
