@@ -130,7 +130,7 @@ def test_stages_apart_give_the_bytes_of_a_run(scattered: dict[str, Done], whole:
 def test_run_gives_the_bytes_of_a_run(engine: Engine, community: Path, whole: Path) -> None:
     ext = {"prefix": PREFIX, "args": SMALL}
     bams = sorted(community.glob("*.bam"), reverse=True)
-    made = engine.run("run", [[META, community / "contigs.fasta.gz", bams], NO_FILE], ext=ext)
+    made = engine.run("run", [[META, community / "contigs.fasta.gz", bams, []], NO_FILE], ext=ext)
     bins = {p.name: p.read_bytes() for p in made.files["bins"]}
     assert bins == {p.name: p.read_bytes() for p in (whole / "bins").iterdir()}
     assert all(MAG_BIN.fullmatch(name) for name in bins)
@@ -148,7 +148,7 @@ def test_versions_come_from_every_task(scattered: dict[str, Done]) -> None:
 def test_no_bins_are_no_failure(engine: Engine, community: Path) -> None:
     ext = {"prefix": PREFIX, "args": f"{SMALL} --min-bin-size 9000000"}
     bams = sorted(community.glob("*.bam"))
-    made = engine.run("run", [[META, community / "contigs.fasta.gz", bams], NO_FILE], ext=ext)
+    made = engine.run("run", [[META, community / "contigs.fasta.gz", bams, []], NO_FILE], ext=ext)
     assert made.files["bins"] == []
     assert made.one("contig2bin").read_text() == "contig\tbin\n"
 
@@ -187,7 +187,7 @@ def _stub_inputs(stage: str, folder: Path) -> list[list[Any]]:
         "cluster": [[META, stage_file, tsv]],
         "bin": [[META, stage_file, tsv, sets, fasta, []]],
         "report": [[META, tsv, *[[]] * 8]],
-        "run": [[META, fasta, [bam]], NO_FILE],
+        "run": [[META, fasta, [bam], ["s"]], NO_FILE],
     }[stage]
 
 
@@ -250,6 +250,9 @@ def test_shards_and_parts_exclude_each_other(engine: Engine, stage: str, block: 
 def test_wrong_numbers_of_names_are_refused(engine: Engine, block: str) -> None:
     with pytest.raises(Refused, match="one name per assembly"):
         engine.render("prepare", [[META, {"path": "a.fa"}, ["a", "b"]]], block)
+    inputs = [[META, {"path": "a.fa"}, {"path": "a.bam"}, ["a", "b"]], NO_FILE]
+    with pytest.raises(Refused, match="one name per alignment"):
+        engine.render("run", inputs, block)
     with pytest.raises(Refused, match="need contigs"):
         engine.render("coverage", [[META, [], {"path": "a.bam"}, []], NO_FILE], block)
 

@@ -9,7 +9,7 @@ process LLMBIN_RUN {
         : 'biocontainers/llmbin:0.1.0--pyhdfd78af_0'}"
 
     input:
-    tuple val(meta), path(assemblies, stageAs: 'assemblies/?/*'), path(depths, stageAs: 'depths/*')
+    tuple val(meta), path(assemblies, stageAs: 'assemblies/?/*'), path(depths, stageAs: 'depths/?/*'), val(names)
     tuple val(meta2), path(model)
 
     output:
@@ -28,16 +28,21 @@ process LLMBIN_RUN {
     task.ext.when == null || task.ext.when
 
     script:
+    if (names && [names].flatten().size() != [depths].flatten().size()) {
+        error("LLMBIN_RUN: give one name per alignment file, or none")
+    }
     def args = task.ext.args ?: ''
     prefix = task.ext.prefix ?: "${meta.id}"
     def device = task.accelerator ? 'cuda' : 'cpu'
     def aligned = [depths].flatten().every { file -> file.name.endsWith('.bam') || file.name.endsWith('.cram') }
     def kind = aligned ? '--bam' : '--depth-table'
+    def named = names ? "--sample-names ${[names].flatten().join(' ')}" : ''
     def encoder = model ? "--model ${model}" : ''
     """
     llmbin run \\
         --contigs ${assemblies} \\
         ${kind} ${depths} \\
+        ${named} \\
         ${encoder} \\
         --prefix ${prefix} \\
         --gzip \\
@@ -63,6 +68,9 @@ process LLMBIN_RUN {
     """
 
     stub:
+    if (names && [names].flatten().size() != [depths].flatten().size()) {
+        error("LLMBIN_RUN: give one name per alignment file, or none")
+    }
     prefix = task.ext.prefix ?: "${meta.id}"
     """
     mkdir -p ${prefix}/bins

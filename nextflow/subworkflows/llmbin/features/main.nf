@@ -25,34 +25,37 @@ workflow LLMBIN_FEATURES {
     ch_contigs = LLMBIN_PREPARE.out.contigs
 
     // The number of files is known beforehand, so that a sample is not held up by others.
-    ch_counted = ch_depths
-        .map { meta, sample, file -> [meta, [sample, file]] }
+    ch_counts = ch_depths
+        .map { meta, sample, _file -> [meta, sample] }
         .groupTuple()
-        .flatMap { meta, files -> files.collect { sample, file -> [meta, sample, file, files.size()] } }
+        .map { meta, samples -> [meta, samples.size()] }
     LLMBIN_COVERAGE(
         ch_contigs
-            .combine(ch_counted, by: 0)
-            .map { meta, contigs, sample, file, n_files -> [groupKey(meta, n_files), contigs, file, sample] },
+            .combine(ch_depths, by: 0)
+            .map { meta, contigs, sample, file -> [meta, contigs, file, sample] },
         ch_reference,
     )
     // Tasks end in any order: parts are sorted, and carry digests that the merge checks.
     LLMBIN_COVERAGE_MERGE(
         LLMBIN_COVERAGE.out.coverage
+            .combine(ch_counts, by: 0)
+            .map { meta, part, n_files -> [groupKey(meta, n_files), part] }
             .groupTuple()
-            .map { key, parts -> [key.target, [], parts.sort { part -> part.toUriString() }, []] },
+            .map { key, parts -> [key.getGroupTarget(), [], parts.sort { part -> part.toUriString() }, []] },
         [[id: 'none'], []],
     )
 
     ch_shards = ch_contigs
         .combine(channel.fromList((1..n_shards).toList()))
-        .map { meta, contigs, k -> [groupKey(meta, n_shards), contigs, n_shards > 1 ? "${k}/${n_shards}" : '', []] }
+        .map { meta, contigs, k -> [meta, contigs, n_shards > 1 ? "${k}/${n_shards}" : '', []] }
     LLMBIN_COMPOSITION(ch_shards)
     LLMBIN_EMBED(ch_shards, ch_glm)
     LLMBIN_MARKERS(ch_shards, ch_profiles)
 
     ch_composition_parts = LLMBIN_COMPOSITION.out.composition
+        .map { meta, part -> [groupKey(meta, n_shards), part] }
         .groupTuple()
-        .map { key, parts -> [key.target, parts.sort { part -> part.toUriString() }] }
+        .map { key, parts -> [key.getGroupTarget(), parts.sort { part -> part.toUriString() }] }
         .branch { _meta, parts ->
             several: parts.size() > 1
             single: true
@@ -60,8 +63,9 @@ workflow LLMBIN_FEATURES {
     LLMBIN_COMPOSITION_MERGE(ch_composition_parts.several.map { meta, parts -> [meta, [], '', parts] })
 
     ch_embedding_parts = LLMBIN_EMBED.out.embedding
+        .map { meta, part -> [groupKey(meta, n_shards), part] }
         .groupTuple()
-        .map { key, parts -> [key.target, parts.sort { part -> part.toUriString() }] }
+        .map { key, parts -> [key.getGroupTarget(), parts.sort { part -> part.toUriString() }] }
         .branch { _meta, parts ->
             several: parts.size() > 1
             single: true
@@ -72,8 +76,9 @@ workflow LLMBIN_FEATURES {
     )
 
     ch_markers_parts = LLMBIN_MARKERS.out.markers
+        .map { meta, part -> [groupKey(meta, n_shards), part] }
         .groupTuple()
-        .map { key, parts -> [key.target, parts.sort { part -> part.toUriString() }] }
+        .map { key, parts -> [key.getGroupTarget(), parts.sort { part -> part.toUriString() }] }
         .branch { _meta, parts ->
             several: parts.size() > 1
             single: true
@@ -94,8 +99,9 @@ workflow LLMBIN_FEATURES {
     )
     // Every shard writes the same sets.
     ch_sets = LLMBIN_MARKERS.out.sets
+        .map { meta, sets -> [groupKey(meta, n_shards), sets] }
         .groupTuple()
-        .map { key, sets -> [key.target, sets.sort { file -> file.toUriString() }[0]] }
+        .map { key, sets -> [key.getGroupTarget(), sets.sort { file -> file.toUriString() }[0]] }
 
     emit:
     contigs       = ch_contigs // [ val(meta), path(fasta) ]
