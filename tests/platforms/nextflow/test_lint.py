@@ -101,11 +101,11 @@ def test_nf_core_lint(tmp_path: Path) -> None:
     """As in a repository of modules, with a remote on this disk in place of GitHub."""
     if shutil.which(NFCORE) is None:
         pytest.skip("nf-core tools are not installed")
-    report = _lint(tmp_path, _modules_repository(tmp_path))
-    found = [(entry[0], entry[1]) for entry in report["tests_failed"]]
-    failed = [entry for entry in report["tests_failed"] if entry[1] not in NEEDS_NEXTFLOW]
-    assert failed == [], json.dumps(failed, indent=1)
-    assert len(report["tests_passed"]) > 20 * len(STAGES), found
+    text = _lint(tmp_path, _modules_repository(tmp_path))
+    counts = dict(re.findall(r"(Passed|Failed|Warnings?)\D*?(\d+)", text)) or text
+    lines = [line for line in text.splitlines() if re.search(r"\[!!\]|✗|failed", line)]
+    print(counts, *lines, sep="\n")
+    assert False, text
 
 
 def _modules_repository(folder: Path) -> Path:
@@ -114,7 +114,8 @@ def _modules_repository(folder: Path) -> Path:
         (place / "modules" / "llmbin").mkdir(parents=True)
         (place / ".nf-core.yml").write_text("repository_type: modules\norg_path: llmbin\n")
     shutil.copytree(MODULES, checkout / "modules" / "llmbin" / "llmbin")
-    (remote / "modules" / "llmbin" / ".gitkeep").touch()
+    for schema in ("meta-schema.json", "environment-schema.json"):
+        (remote / "modules" / schema).write_text("{}")
     for place in (remote, checkout):
         for words in ("init -q -b master", "add -A", "commit -q -m modules"):
             _git(place, *words.split())
@@ -126,7 +127,7 @@ def _git(folder: Path, *words: str) -> None:
     subprocess.run(["git", *identity, *words], cwd=folder, check=True, capture_output=True)
 
 
-def _lint(folder: Path, checkout: Path) -> dict[str, Any]:
+def _lint(folder: Path, checkout: Path) -> str:
     url = "https://github.com/nf-core/modules.git"
     environment = {
         **os.environ,
@@ -138,14 +139,12 @@ def _lint(folder: Path, checkout: Path) -> dict[str, Any]:
         "GIT_CONFIG_VALUE_0": url,
         "PATH": f"{Path(shutil.which(NFCORE) or '').resolve().parent}:{os.environ['PATH']}",
     }
-    target = folder / "lint.json"
-    command = [NFCORE, "modules", "--git-remote", url, "lint", "--all", "--registry", "biocontainers"]
+    command = [NFCORE, "modules", "--git-remote", url, "lint", "--all", "--plain-text"]
+    command += ["--registry", "biocontainers"]
     done = subprocess.run(
         command, cwd=checkout, env=environment, capture_output=True, text=True, timeout=400
     )
-    text = done.stdout + done.stderr
-    target.write_text(text)
-    return {"text": text}
+    return done.stdout + done.stderr
 
 
 def test_prettier() -> None:
