@@ -75,8 +75,10 @@ class Engine:
     def close(self) -> None:
         """End the Groovy process."""
         assert self._groovy.stdin is not None
+        assert self._groovy.stdout is not None
         self._groovy.stdin.close()
         self._groovy.wait()
+        self._groovy.stdout.close()
 
     def render(
         self,

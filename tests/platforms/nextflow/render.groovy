@@ -90,6 +90,13 @@ Object staged(Object value) {
     value
 }
 
+// Groovy writes lists in brackets; Nextflow writes staged files one behind the other, at any depth.
+String written(Object value) {
+    if (!(value instanceof GString)) { return value.toString() }
+    def parts = [value.strings.toList(), value.values.toList().collect { written(it) } + ['']]
+    parts.transpose().flatten().join('')
+}
+
 Map render(Map request) {
     def blocks = blocksOf(new File(request.module).text)
     def binding = new Binding()
@@ -104,7 +111,7 @@ Map render(Map request) {
     binding.setVariable('workflow', request.workflow)
     binding.setVariable('moduleDir', new File(request.module).parent)
     def directives = [:].withDefault { [] }
-    def body = run(Body, blocks[request.block], binding)[1].stripIndent().toString()
+    def body = written(run(Body, blocks[request.block], binding)[1]).stripIndent()
     // Names of channels and topics are words, also where an input has the same name.
     def named = blocks.output.replaceAll(/(emit|topic): (\w+)/, '$1: "$2"')
     def outputs = run(Blocks, named, binding)[0].getFound()

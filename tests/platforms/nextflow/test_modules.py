@@ -91,7 +91,8 @@ def scattered(engine: Engine, community: Path) -> dict[str, Done]:
             engine.run(stage, [[META, contigs, shard, []], *more]) for shard in ("2/2", "1/2")
         ]
         output = {"embed": "embedding"}.get(stage, stage)
-        parts = [shard.one(output) for shard in shards]
+        # Run in any order, merged in that of the contigs.
+        parts = [shard.one(output) for shard in reversed(shards)]
         done[stage] = engine.run(stage, [[META, [], "", parts], *more], ext=names)
         if stage == "markers":
             done["sets"] = shards[0]

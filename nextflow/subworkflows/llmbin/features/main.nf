@@ -35,27 +35,28 @@ workflow LLMBIN_FEATURES {
             .map { meta, contigs, sample, file -> [meta, contigs, file, sample] },
         ch_reference,
     )
-    // Tasks end in any order: parts are sorted, and carry digests that the merge checks.
+    // Parts carry digests that the merge checks; it sorts samples by their names.
     LLMBIN_COVERAGE_MERGE(
         LLMBIN_COVERAGE.out.coverage
             .combine(ch_counts, by: 0)
             .map { meta, part, n_files -> [groupKey(meta, n_files), part] }
             .groupTuple()
-            .map { key, parts -> [key.getGroupTarget(), [], parts.sort { part -> part.toUriString() }, []] },
+            .map { key, parts -> [key.getGroupTarget(), [], parts, []] },
         [[id: 'none'], []],
     )
 
+    // Tasks end in any order, parts are merged in that of the contigs.
     ch_shards = ch_contigs
         .combine(channel.fromList((1..n_shards).toList()))
-        .map { meta, contigs, k -> [meta, contigs, n_shards > 1 ? "${k}/${n_shards}" : '', []] }
+        .map { meta, contigs, k -> [meta + [shard: k], contigs, n_shards > 1 ? "${k}/${n_shards}" : '', []] }
     LLMBIN_COMPOSITION(ch_shards)
     LLMBIN_EMBED(ch_shards, ch_glm)
     LLMBIN_MARKERS(ch_shards, ch_profiles)
 
     ch_composition_parts = LLMBIN_COMPOSITION.out.composition
-        .map { meta, part -> [groupKey(meta, n_shards), part] }
+        .map { meta, part -> [groupKey(meta - meta.subMap('shard'), n_shards), [meta.shard, part]] }
         .groupTuple()
-        .map { key, parts -> [key.getGroupTarget(), parts.sort { part -> part.toUriString() }] }
+        .map { key, parts -> [key.getGroupTarget(), parts.sort { a, b -> a[0] <=> b[0] }.collect { _k, part -> part }] }
         .branch { _meta, parts ->
             several: parts.size() > 1
             single: true
@@ -63,9 +64,9 @@ workflow LLMBIN_FEATURES {
     LLMBIN_COMPOSITION_MERGE(ch_composition_parts.several.map { meta, parts -> [meta, [], '', parts] })
 
     ch_embedding_parts = LLMBIN_EMBED.out.embedding
-        .map { meta, part -> [groupKey(meta, n_shards), part] }
+        .map { meta, part -> [groupKey(meta - meta.subMap('shard'), n_shards), [meta.shard, part]] }
         .groupTuple()
-        .map { key, parts -> [key.getGroupTarget(), parts.sort { part -> part.toUriString() }] }
+        .map { key, parts -> [key.getGroupTarget(), parts.sort { a, b -> a[0] <=> b[0] }.collect { _k, part -> part }] }
         .branch { _meta, parts ->
             several: parts.size() > 1
             single: true
@@ -76,9 +77,9 @@ workflow LLMBIN_FEATURES {
     )
 
     ch_markers_parts = LLMBIN_MARKERS.out.markers
-        .map { meta, part -> [groupKey(meta, n_shards), part] }
+        .map { meta, part -> [groupKey(meta - meta.subMap('shard'), n_shards), [meta.shard, part]] }
         .groupTuple()
-        .map { key, parts -> [key.getGroupTarget(), parts.sort { part -> part.toUriString() }] }
+        .map { key, parts -> [key.getGroupTarget(), parts.sort { a, b -> a[0] <=> b[0] }.collect { _k, part -> part }] }
         .branch { _meta, parts ->
             several: parts.size() > 1
             single: true
@@ -99,9 +100,8 @@ workflow LLMBIN_FEATURES {
     )
     // Every shard writes the same sets.
     ch_sets = LLMBIN_MARKERS.out.sets
-        .map { meta, sets -> [groupKey(meta, n_shards), sets] }
-        .groupTuple()
-        .map { key, sets -> [key.getGroupTarget(), sets.sort { file -> file.toUriString() }[0]] }
+        .filter { meta, _sets -> meta.shard == 1 }
+        .map { meta, sets -> [meta - meta.subMap('shard'), sets] }
 
     emit:
     contigs       = ch_contigs // [ val(meta), path(fasta) ]
