@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
 """Add LLMBin as a binner to a checkout of nf-core/mag.
 
-Every text goes to a place that a short line of the pipeline marks. When a place is missing nothing is
-changed; what is there already stays; `--remove` takes out exactly what was put in.
+Every text goes to a place that a short line of the pipeline marks. When a place is missing nothing
+is changed; what is there already stays; `--remove` takes out exactly what was put in.
 
-Exit codes: 0 done, 1 with `--check`: not (wholly) added, 2 wrong usage, 3 a place is missing or
-files are in the way.
+Exit codes: 0 done, 1 with `--check`: not (wholly) added, 2 wrong usage, 3 a place is missing.
 """
 
 from __future__ import annotations
@@ -53,9 +52,7 @@ class Edit:
     first: bool = False
 
 
-_INCLUDE = (
-    "include { LLMBIN_RUN } from '../../../modules/local/llmbin/run/main'\n"
-)
+_INCLUDE = "include { LLMBIN_RUN } from '../../../modules/local/llmbin/run/main'\n"
 
 _BLOCK = """\
     // LLMBin
@@ -99,7 +96,7 @@ _SCHEMA = """\
                     "default": "",
                     "description": "Further options of `llmbin run`."
                 },
-"""
+"""  # noqa: E501
 
 _MODULES_CONFIG = """\
     withName: LLMBIN_RUN {
@@ -127,7 +124,7 @@ _MODULES_CONFIG = """\
         }
     }
 
-"""
+"""  # noqa: E501
 
 # CPUs stay the same at every attempt, as the last digits of results depend on them.
 _BASE_CONFIG = """\
@@ -147,14 +144,14 @@ _REFERENCES = """\
         if (!params.skip_llmbin) {
             references << "<li>The LLMBin developers. LLMBin: recover genomes from metagenomes with a genomic language model and contrastive learning. HOME</li>"
         }
-""".replace("HOME", HOME)
+""".replace("HOME", HOME)  # noqa: E501
 
 _CITATION = f"""\
 - [LLMBin]({HOME})
 
   > The LLMBin developers. LLMBin: recover genomes from metagenomes with a genomic language model and contrastive learning.
 
-"""
+"""  # noqa: E501
 
 _OUTPUT = f"""\
 ### LLMBin
@@ -174,7 +171,7 @@ _OUTPUT = f"""\
 
 </details>
 
-"""
+"""  # noqa: E501
 
 _UTILS = "subworkflows/local/utils_nfcore_mag_pipeline/main.nf"
 _BINNING = "subworkflows/local/binning/main.nf"

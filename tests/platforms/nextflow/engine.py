@@ -1,8 +1,8 @@
 """Runs processes of Nextflow modules without Nextflow: Groovy renders their blocks, bash runs them.
 
-What Nextflow does around a script is done here in the same way: a folder of its own for every task,
-links to its inputs under the names that ``stageAs`` gives them, ``bash -Ceuo pipefail``, and outputs
-found by their patterns, among which inputs do not count.
+What Nextflow does around a script is done here in the same way: a folder of its own for every
+task, links to its inputs under the names that ``stageAs`` gives them, ``bash -Ceuo pipefail``, and
+outputs found by their patterns, among which inputs do not count.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ class Engine:
             for values, names in zip(inputs, patterns, strict=True)
         ]
         answer = self.render(stage, given, block, ext, **task)
-        before = {p for p in folder.rglob("*")}
+        before = set(folder.rglob("*"))
         (folder / ".command.sh").write_text(answer["script"])
         _bash(folder, ".command.sh", self.path)
         made = Done(folder, {}, {}, answer["directives"], answer["script"])

@@ -47,7 +47,7 @@ def test_meta_lists_what_the_module_declares(stage: str) -> None:
     assert list(meta["output"]) == re.findall(r"emit: (\w+)", outputs)
     for channel in meta["output"].values():
         for part in channel[0]:
-            (name, entry), = part.items()
+            ((name, entry),) = part.items()
             assert name in outputs
             assert entry["description"]
 
