@@ -22,6 +22,12 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 NEXTFLOW = HERE.parents[2] / "nextflow"
 MODULES = NEXTFLOW / "modules" / "llmbin"
+# Where npm put Groovy and prettier.
+PACKAGES = Path(os.environ.get("LLMBIN_NPM", "."))
+
+PREFIX = "MEGAHIT-LLMBin-s1"
+# Few epochs and no big network: what is computed is tested elsewhere.
+SMALL = "--epochs 2 --width 64"
 
 # A value of an input channel: a file, several files, or anything else.
 Value = Any

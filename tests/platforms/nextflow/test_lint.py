@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
@@ -13,8 +14,8 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from engine import MODULES, NEXTFLOW
-from test_modules import PACKAGES, STAGES
+from engine import MODULES, NEXTFLOW, PACKAGES
+from test_modules import STAGES
 
 NFCORE = os.environ.get("LLMBIN_NFCORE", "nf-core")
 # Answered by `nextflow inspect` only, where no Nextflow is found.
@@ -174,18 +175,19 @@ def test_prettier() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_stub_runs_and_real_runs_with_nextflow(tmp_path: Path) -> None:
+def test_stub_runs_and_real_runs_with_nextflow(tmp_path: Path, whole: Path) -> None:
+    """Two shards under Nextflow give the bins of `llmbin run` on one machine."""
     command = _nextflow()
-    data = os.environ.get("LLMBIN_NEXTFLOW_DATA")
-    if data is None:
-        pytest.skip("LLMBIN_NEXTFLOW_DATA does not name the data of `make nextflow-test-data`")
     for mode in (["-stub-run"], []):
         out = tmp_path / f"out{len(mode)}"
+        options = ["-profile", "test", "--min_bin_size", "200000", "--outdir", str(out)]
         done = subprocess.run(
-            [*command, "run", str(NEXTFLOW), "-profile", "test", "--outdir", str(out), *mode],
+            [*command, "run", str(NEXTFLOW), *options, *mode],
             cwd=tmp_path,
             capture_output=True,
             text=True,
         )
         assert done.returncode == 0, done.stdout + done.stderr
-        assert list(out.glob("*/bins/*.fa.gz"))
+        assert list(out.glob("all/bins/*.fa.gz"))
+    bins = {gzip.decompress(p.read_bytes()) for p in out.glob("all/bins/*.fa.gz")}
+    assert bins == {gzip.decompress(p.read_bytes()) for p in (whole / "bins").iterdir()}

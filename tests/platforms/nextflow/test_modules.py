@@ -4,29 +4,23 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from engine import MODULES, NEXTFLOW, Done, Engine, Refused, groovy_jars, missing_tools
+from engine import MODULES, NEXTFLOW, PREFIX, SMALL, Done, Engine, Refused
 from llmbin_tools.llmbin import COMMANDS
 
 from llmbin_core import __version__, defaults
 
-PACKAGES = Path(os.environ.get("LLMBIN_NPM", "."))
 STAGES = sorted(p.name for p in MODULES.iterdir())
 GPU = {"embed", "train", "encode", "run"}
-PREFIX = "MEGAHIT-LLMBin-s1"
 # What nf-core/mag makes of the names of bins.
 MAG_BIN = re.compile(rf"{PREFIX}\.[_A-Za-z0-9]+\.fa\.gz")
-# Few epochs and no big network: what is computed is tested elsewhere.
-SMALL = "--epochs 2 --width 64"
 META, NO_FILE = {"id": "s1"}, [{"id": "none"}, []]
 
 
@@ -45,33 +39,6 @@ def test_versions_are_those_of_the_package() -> None:
             assert f"bioconda::llmbin={__version__}" in packages, file
     manifest = (NEXTFLOW / "nextflow.config").read_text(encoding="utf-8")
     assert re.findall(r"version +=  ?'([^']+)'", manifest) == [__version__]
-
-
-@pytest.fixture(scope="session")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    if reason := missing_tools(PACKAGES):
-        pytest.skip(reason)
-    engine = Engine(groovy_jars(PACKAGES), tmp_path_factory.mktemp("tasks"))
-    yield engine
-    engine.close()
-
-
-@pytest.fixture(scope="session")
-def community() -> Path:
-    if not os.environ.get("LLMBIN_NEXTFLOW_DATA"):
-        pytest.skip("LLMBIN_NEXTFLOW_DATA does not name the data of `make nextflow-test-data`")
-    return Path(os.environ["LLMBIN_NEXTFLOW_DATA"])
-
-
-@pytest.fixture(scope="session")
-def whole(community: Path) -> Path:
-    """The folder of `llmbin run` on one machine; given again, it is up to date."""
-    out = community / "binned"
-    bams = map(str, sorted(community.glob("*.bam")))
-    _call("llmbin", "run", "--contigs", str(community / "contigs.fasta.gz"), "--bam", *bams,
-          "--out", str(out), "--gzip", "--prefix", PREFIX, "--threads", "1", "--device", "cpu",
-          *SMALL.split())  # fmt: skip
-    return out
 
 
 @pytest.fixture(scope="session")
@@ -293,8 +260,3 @@ def test_defaults_that_configuration_repeats() -> None:
     assert shown["seed"] == defaults.RANDOM_SEED
     assert shown["min_length"] == str(defaults.MIN_LENGTH)
     assert shown["min_bin_size"] == defaults.MIN_BIN_SIZE
-
-
-def _call(*command: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
