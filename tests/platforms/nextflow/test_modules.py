@@ -203,6 +203,15 @@ def test_args_prefix_and_threads_reach_the_command(
         assert {o for o in options if not re.search(rf"{o}\b", shown)} == set()
 
 
+@pytest.mark.parametrize("stage", ["bin", "run"])
+def test_bins_of_several_samples_have_no_prefix(engine: Engine, stage: str, tmp_path: Path) -> None:
+    inputs = _as_staged(_stub_inputs(stage, tmp_path))
+    assert "--prefix x" in engine.render(stage, inputs, ext={"prefix": "x"})["script"]
+    assert (
+        "--prefix" not in engine.render(stage, inputs, ext={"prefix": "x", "args2": ""})["script"]
+    )
+
+
 @pytest.mark.parametrize("block", ["script", "stub"])
 @pytest.mark.parametrize("stage", ["composition", "embed", "markers"])
 def test_shards_and_parts_exclude_each_other(engine: Engine, stage: str, block: str) -> None:

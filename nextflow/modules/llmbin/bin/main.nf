@@ -24,6 +24,8 @@ process LLMBIN_BIN {
     script:
     def args = task.ext.args ?: ''
     prefix = task.ext.prefix ?: "${meta.id}"
+    // In multi-sample binning bins are named after their samples: ext.args2 = ''
+    def bin_names = task.ext.args2 == null ? "--prefix ${prefix}" : task.ext.args2
     def depths = coverage ? "--coverage ${coverage}" : ''
     """
     llmbin-bin \\
@@ -32,7 +34,7 @@ process LLMBIN_BIN {
         --sets ${marker_sets} \\
         --contigs ${contigs} \\
         ${depths} \\
-        --prefix ${prefix} \\
+        ${bin_names} \\
         --gzip \\
         --threads ${task.cpus} \\
         ${args} \\

@@ -33,6 +33,8 @@ process LLMBIN_RUN {
     }
     def args = task.ext.args ?: ''
     prefix = task.ext.prefix ?: "${meta.id}"
+    // In multi-sample binning bins are named after their samples: ext.args2 = ''
+    def bin_names = task.ext.args2 == null ? "--prefix ${prefix}" : task.ext.args2
     def device = task.accelerator ? 'cuda' : 'cpu'
     def aligned = [depths].flatten().every { file -> file.name.endsWith('.bam') || file.name.endsWith('.cram') }
     def kind = aligned ? '--bam' : '--depth-table'
@@ -44,7 +46,7 @@ process LLMBIN_RUN {
         ${kind} ${depths} \\
         ${named} \\
         ${encoder} \\
-        --prefix ${prefix} \\
+        ${bin_names} \\
         --gzip \\
         --device ${device} \\
         --threads ${task.cpus} \\
