@@ -1,6 +1,8 @@
 # make demo   a small synthetic community, binned
 # make test   the tests
 # make lint   style and types
+# make test-containers   the Docker image and the Apptainer image, where there is a Docker engine
+# make lock recipe       what images and conda package are made from, after a change of pyproject.toml
 # make bench  BENCH=folder with contigs.fasta, *.bam and gold.tsv: binned and scored (too long for CI)
 #
 # Each makes the environment it needs: .venv, or the folder that VENV names.
@@ -18,7 +20,7 @@ PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --c
 # The workflow tests find the executables in the environment.
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
-.PHONY: demo test test-unit test-stages lint bench clean
+.PHONY: demo test test-unit test-stages test-containers test-reproducible lock recipe lint bench clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -60,6 +62,36 @@ test-unit: $(VENV)/.installed-test $(AMBER)/.installed
 test-stages: $(VENV)/.installed-test
 	$(VENV)/bin/python -m pytest tests/faults
 	$(VENV)/bin/python -m pytest --rootdir tests/stages --config-file tests/stages/pytest.ini --workflow-threads 1 tests/stages
+
+$(VENV)/.installed-containers: $(VENV)/.installed-test
+	$(PIP) --editable '.[test,containers]'
+	touch $@
+
+test-containers: $(VENV)/.installed-containers
+	$(VENV)/bin/python -m pytest --config-file tests/platforms/containers/pytest.ini -rA \
+	    --ignore tests/platforms/containers/test_reproducible.py tests/platforms/containers
+
+# Builds the image twice.
+test-reproducible: $(VENV)/.installed-containers
+	$(VENV)/bin/python -m pytest --config-file tests/platforms/containers/pytest.ini -rA \
+	    tests/platforms/containers/test_reproducible.py
+
+# The newest versions that the package allows, with torch of constraints.txt. The CPU build of torch
+# is not on PyPI: TORCH_LINKS names a page or folder that has it.
+TORCH_LINKS ?= https://download.pytorch.org/whl/cpu/torch/
+LOCK = $(VENV)/bin/uv pip compile pyproject.toml --quiet --constraint constraints.txt --generate-hashes \
+    --python-version 3.11 --python-platform x86_64-manylinux_2_28 --only-binary :all: --no-header --no-annotate
+
+lock: $(VENV)/.installed-containers
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check uv
+	for kind in cpu gpu; do \
+	    file=containers/requirements-$$kind.txt; head=$$(sed '/^[^#]/,$$d' $$file); \
+	    links=(); [ $$kind = gpu ] || links=(--find-links $(TORCH_LINKS) --no-emit-package torch); \
+	    body=$$($(LOCK) "$${links[@]}"); \
+	    printf '%s\n' "$$head" "$$body" > $$file; done
+
+recipe: $(VENV)/bin/python
+	$(VENV)/bin/python containers/conda/recipe.py
 
 lint: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff check .

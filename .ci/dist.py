@@ -63,7 +63,7 @@ def main() -> int:
         sdist = out / made.name
         normalise(made, sdist, moment)
         with tarfile.open(sdist) as tar:
-            tar.extractall(folder)
+            tar.extractall(folder, filter="data")
         unpacked = Path(folder, made.name.removesuffix(".tar.gz"))
         subprocess.run((*build, str(out), "--wheel", str(unpacked)), check=True)
     return 0

@@ -87,7 +87,7 @@ def epoch() -> int:
 
 
 def secrets_of_this_machine() -> tuple[Secrets, Path | None]:
-    """The configuration of pip here, for use inside a build, and its folder of wheels if it has one.
+    """The configuration of pip here, for use inside a build, and its folder of wheels, if any.
 
     Paths of this machine mean nothing inside a build: the CA bundle becomes a secret beside the
     configuration, a folder of wheels is returned, other local indexes are left out.

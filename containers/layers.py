@@ -12,11 +12,20 @@ from typing import IO
 
 # By name: settings that carry credentials or addresses of the machine that built the image.
 NAMES = {
-    "pip.conf", "pip.ini", "uv.toml", ".netrc", ".pypirc", ".npmrc", ".git-credentials", ".gitconfig",
-    ".condarc", "id_rsa", "id_ed25519", "id_ecdsa", "direct_url.json", ".bash_history", ".env",
+    "pip.conf", "pip.ini", "uv.toml", ".netrc", ".pypirc", ".npmrc", ".git-credentials",
+    ".gitconfig", ".condarc", ".bash_history", ".env", "id_rsa", "id_ed25519", "id_ecdsa",
+    "direct_url.json",
 }  # fmt: skip
 # By folder: nothing that is shipped is ever there.
-FOLDERS = ("run/secrets", "root/.cache", "root/.ssh", "root/.docker", "root/.config", ".git", "build")
+FOLDERS = (
+    "run/secrets",
+    "root/.cache",
+    "root/.ssh",
+    "root/.docker",
+    "root/.config",
+    ".git",
+    "build",
+)
 # By content. The lengths keep examples in the documentation of libraries out.
 PATTERNS = {
     "private key": rb"-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----\r?\n[A-Za-z0-9+/=\r\n]{200}",

@@ -102,7 +102,8 @@ def check_executables(
     command -v ps > /dev/null || {{ echo 'no ps, which Nextflow needs' >&2; exit 1; }}
     ! command -v gcc cc c++ > /dev/null || {{ echo 'a compiler' >&2; exit 1; }}
     for tool in {" ".join(names)}; do
-        said=$("$tool" --version); test "${{said##* }}" = {version} || {{ echo "$said" >&2; exit 1; }}
+        said=$("$tool" --version)
+        test "${{said##* }}" = {version} || {{ echo "$said" >&2; exit 1; }}
         "$tool" --help > /dev/null
         "$tool" --nonsense > /dev/null 2>&1 && exit 1 || test $? = 2
         echo "$tool"
@@ -134,7 +135,7 @@ def stage_by_stage(bams: Sequence[str]) -> str:
     llmbin-cluster --latent out/latent.safetensors --markers out/markers.tsv \
         --out out/partitions.safetensors
     llmbin-bin --partitions out/partitions.safetensors --markers out/markers.tsv \
-        --sets out/sets.json --contigs out/contigs.fasta.gz --coverage out/coverage.safetensors --out out
+        --sets out/sets.json --contigs out/contigs.fasta.gz --out out
     llmbin-evaluate --gold community/gold.tsv --bins llmbin=out/contig2bin.tsv --out evaluation.tsv
     """
 
@@ -145,8 +146,9 @@ def whole_run(bams: Sequence[str]) -> str:
 
 
 # Beside the stages of a run: a community and a gLM, both very small.
-ASIDE = """
-llmbin-simulate --n-genomes 2 --genome-size 0.1 0.1 --samples 1 --depth 5 --write-genomes --out little
+ASIDE = """\
+llmbin-simulate --n-genomes 2 --genome-size 0.1 0.1 --samples 1 --depth 5 \\
+    --write-genomes --out little
 llmbin-pretrain --genomes little/genomes --out glm --steps 2
 test -s glm/model.safetensors
 """
@@ -163,7 +165,9 @@ def check_same_bins(host: Path, image: Path) -> int:
     if not names:
         raise SmokeError(f"{host}: no bins, nothing to compare")
     found = sorted(p.name for p in (image / "bins").iterdir())
-    different = [n for n in names if n in found and not _same(host / "bins" / n, image / "bins" / n)]
+    different = [
+        n for n in names if n in found and not _same(host / "bins" / n, image / "bins" / n)
+    ]
     if found != names or different or not _same(host / "contig2bin.tsv", image / "contig2bin.tsv"):
         raise SmokeError(
             f"other bins in the image: {len(found)}, here {len(names)}, different content: "

@@ -58,7 +58,9 @@ def test_a_lock_file_satisfies_the_package(kind: str) -> None:
     assert all(digests for _, digests in locked.values())
     for needed in _requirements():
         name = canonicalize_name(needed.name)
-        if (kind, name) == ("cpu", "torch") or (needed.marker and not needed.marker.evaluate(MARKERS)):
+        if (kind, name) == ("cpu", "torch") or (
+            needed.marker and not needed.marker.evaluate(MARKERS)
+        ):
             continue
         assert name in locked, f"{needed} is not locked; run `make lock`"
         assert needed.specifier.contains(locked[name][0]), f"{needed}, locked: {locked[name][0]}"
@@ -109,7 +111,9 @@ def test_the_recipe_asks_for_what_the_package_asks_for() -> None:
         assert name in run, f"{needed} is not in the recipe; run `make recipe`"
         assert Requirement(f"x{run[name]}").specifier == needed.specifier
     assert len(run) == len(_requirements()) + 1  # python
-    assert not {"usearch", "igraph", "torch"} & set(run), "other programs, or none, have these names"
+    assert not {"usearch", "igraph", "torch"} & set(run), (
+        "other programs, or none, have these names"
+    )
 
 
 def test_the_recipe_tests_every_executable() -> None:
@@ -174,16 +178,18 @@ KEY = b"-----BEGIN " + b"PRIVATE KEY-----\n" + 5 * (64 * b"A" + b"\n")
         ("root/.netrc", b"", "a file of this name"),
         ("opt/x.dist-info/direct_url.json", b"{}", "a file of this name"),
         ("run/secrets/pip", b"", "a file in this folder"),
-        ("etc/other.cfg", b"[global]\nindex-url = http://somewhere/simple\n", "setting of an index"),
+        ("etc/other.cfg", b"[global]\nindex-url = http://somewhere/\n", "setting of an index"),
         ("opt/key", KEY, "private key"),
-        ("opt/log", b"from https://me:" + b"my-password@host.example.org/simple", "address with password"),
+        ("opt/log", b"https://me:" + b"my-password@host.example.org/", "address with password"),
         ("opt/deep/file.bin", b"\0\0\0canary-1234", "'canary-1234'"),
         ("opt/canary-1234/file", b"", "'canary-1234' in its name"),
     ],
 )  # fmt: skip
 def test_a_leak_in_a_layer_is_found(tmp_path: Path, name: str, content: bytes, what: str) -> None:
     layers = _load(CONTAINERS / "layers.py")
-    found = layers.scan(_image(tmp_path / "x.tar", {"etc/hosts": b"", name: content}), [b"canary-1234"])
+    found = layers.scan(
+        _image(tmp_path / "x.tar", {"etc/hosts": b"", name: content}), [b"canary-1234"]
+    )
     assert [(f.path, f.what, f.layer) for f in found] == [(name, what, "one/layer.tar")]
 
 

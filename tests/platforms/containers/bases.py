@@ -28,6 +28,7 @@ NOT_NEEDED = (
     "usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info",
     "var/lib/apt/lists", "var/cache/apt", "var/log",
 )  # fmt: skip
+APPTAINER_TAG = "llmbin-apptainer:here"
 APPTAINER = f"""\
 FROM {PYTHON}
 USER root
@@ -87,8 +88,6 @@ def _debootstrap(client: docker.DockerClient) -> None:
             client.api.import_image_from_stream(tar.stdout, repository=name, tag=tag)
 
 
-def apptainer_image(client: docker.DockerClient) -> str:
+def apptainer_image(client: docker.DockerClient) -> None:
     """A tool image with Apptainer, which Debian has in its development branch only."""
-    tag = "llmbin-apptainer:here"
-    client.images.build(fileobj=io.BytesIO(APPTAINER.encode()), tag=tag, rm=True)
-    return tag
+    client.images.build(fileobj=io.BytesIO(APPTAINER.encode()), tag=APPTAINER_TAG, rm=True)
