@@ -55,7 +55,8 @@ class Recipe:
 def version() -> str:
     """The version of the package, read without importing it."""
     text = (ROOT / "llmbin_core" / "__init__.py").read_text(encoding="utf-8")
-    return re.findall(r'^__version__ = "(.+)"$', text, re.M)[0]
+    (found,) = re.findall(r'^__version__ = "(.+)"$', text, re.M)
+    return str(found)
 
 
 def _git(*arguments: str) -> str:

@@ -93,7 +93,7 @@ def make(client: docker.DockerClient, image: str, moment: int) -> str:
         hashes=[HashType(alg=HashAlgorithm.SHA_256, content=image_id)],
     )
     bom.register_dependency(bom.metadata.component, bom.components)
-    text = JsonV1Dot6(bom).output_as_string(indent=2)
+    text = str(JsonV1Dot6(bom).output_as_string(indent=2))
     if faults := JsonStrictValidator(SchemaVersion.V1_6).validate_str(text):
         raise ValueError(f"the bill of {image} is no CycloneDX: {faults}")
     return text + "\n"
