@@ -63,8 +63,10 @@ test-stages: $(VENV)/.installed-test
 	$(VENV)/bin/python -m pytest tests/faults
 	$(VENV)/bin/python -m pytest --rootdir tests/stages --config-file tests/stages/pytest.ini --workflow-threads 1 tests/stages
 
-$(VENV)/.installed-containers: $(VENV)/.installed-test
-	$(PIP) --editable '.[test,containers]'
+# The versions of the image, so that the same bins can be expected here and there.
+$(VENV)/.installed-containers: $(VENV)/.installed-test containers/requirements-cpu.txt
+	sed -n 's/^\([a-z0-9.-]*==[^ ]*\).*/\1/p' containers/requirements-cpu.txt > $(VENV)/locked.txt
+	$(PIP) --constraint $(VENV)/locked.txt --editable '.[test,containers]'
 	touch $@
 
 test-containers: $(VENV)/.installed-containers

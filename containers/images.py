@@ -96,7 +96,8 @@ def secrets_of_this_machine() -> tuple[Secrets, Path | None]:
     listed = subprocess.run(
         (sys.executable, "-m", "pip", "config", "list"), capture_output=True, text=True, check=True
     ).stdout
-    lines, ca, wheels = ["[global]"], "", None
+    settings: dict[str, str] = {}
+    ca, wheels = "", None
     for line in listed.splitlines():
         key, _, value = line.partition("=")
         name, words = key.rsplit(".", 1)[1], str(ast.literal_eval(value)).split()
@@ -106,8 +107,12 @@ def secrets_of_this_machine() -> tuple[Secrets, Path | None]:
             wheels = next((Path(w) for w in words if Path(w).is_dir()), wheels)
         elif name in ("index-url", "extra-index-url", "trusted-host", "proxy", "timeout"):
             remote = [word for word in words if not word.startswith(("file:", "/"))]
-            lines += [f"{name} = {' '.join(remote)}"] if remote else []
-    lines += ["cert = /run/secrets/ca"] if ca else []
+            if remote:
+                # The environment is listed first and counts for more than files.
+                settings.setdefault(name, " ".join(remote))
+    if ca:
+        settings["cert"] = "/run/secrets/ca"
+    lines = ["[global]", *(f"{name} = {value}" for name, value in settings.items())]
     return Secrets("\n".join(lines) + "\n", ca), wheels
 
 

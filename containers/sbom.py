@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from datetime import datetime, timezone
 from pathlib import Path
@@ -51,7 +52,8 @@ def inventory(client: docker.DockerClient, image: str) -> dict[str, Any]:
 
 
 def _python(item: dict[str, str]) -> Component:
-    purl = PackageURL("pypi", name=item["name"].lower().replace("_", "-"), version=item["version"])
+    name = re.sub(r"[-_.]+", "-", item["name"]).lower()
+    purl = PackageURL("pypi", name=name, version=item["version"])
     return Component(
         type=ComponentType.LIBRARY,
         name=item["name"],

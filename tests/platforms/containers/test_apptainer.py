@@ -48,7 +48,7 @@ def sif(
     build.export(client, SimpleNamespace(image=image.tag, out=folder))
     for path in (folder, *folder.iterdir()):
         shutil.chown(path, USER, USER)
-    script = f"APPTAINER_TMPDIR=/tmp apptainer build --fakeroot {SQUASH} llmbin.sif llmbin.def"
+    script = f"HOME=/tmp apptainer build --fakeroot {SQUASH} llmbin.sif llmbin.def"
     _apptainer(client, folder, script)
     (folder / "llmbin.tar").unlink()
     return folder

@@ -61,7 +61,7 @@ def test_a_failure_in_the_image_is_seen(
         smoke.run(client, image.tag, smoke.WAYS[0], "llmbin-prepare --contigs no --out o", tmp_path)
     with pytest.raises(smoke.SmokeError, match="Read-only file system"):
         smoke.run(client, image.tag, smoke.WAYS[0], "touch /usr/x", tmp_path)
-    with pytest.raises(smoke.SmokeError, match="works"):
+    with pytest.raises(smoke.SmokeError, match=r"llmbin \d"):
         smoke.check_executables(client, image.tag, smoke.WAYS[0], "works", tmp_path)
 
 
@@ -124,7 +124,7 @@ def test_the_bill_of_materials(client: docker.DockerClient, image: Built, tmp_pa
     lock = (ROOT / "containers" / "requirements-cpu.txt").read_text(encoding="utf-8")
     for block in re.split(r"\n(?=[a-z])", lock)[1:]:
         name, version = re.findall(r"^([a-z0-9.-]+)==(\S+)", block)[0]
-        (digest,) = parts[f"pkg:pypi/{name.replace('.', '-')}@{version}"]["hashes"]
+        (digest,) = parts[f"pkg:pypi/{name}@{version}"]["hashes"]
         assert f"sha256:{digest['content']}" in block, name
     (torch,) = (c for p, c in parts.items() if p.startswith("pkg:pypi/torch@"))
     assert len(torch["hashes"][0]["content"]) == 64
