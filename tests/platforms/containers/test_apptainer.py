@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from argparse import Namespace
 from pathlib import Path
-from types import SimpleNamespace
 
 import bases
 import build
@@ -45,7 +45,7 @@ def sif(
     """Folder with llmbin.sif; the definition's own tests have passed in it."""
     folder = tmp_path_factory.mktemp("sif")
     bases.apptainer_image(client)
-    build.export(client, SimpleNamespace(image=image.tag, out=folder))
+    build.export(client, Namespace(image=image.tag, out=folder))
     for path in (folder, *folder.iterdir()):
         shutil.chown(path, USER, USER)
     script = f"HOME=/tmp apptainer build --fakeroot {SQUASH} llmbin.sif llmbin.def"

@@ -75,7 +75,7 @@ def test_the_same_bins_as_on_the_host(
     assert smoke.check_same_bins(demo / "out", tmp_path / "out") >= 2
 
 
-def test_other_bins_are_seen(demo: Path, tmp_path: Path) -> None:
+def test_other_bins_are_seen(image: Built, demo: Path, tmp_path: Path) -> None:
     shutil.copytree(demo / "out", tmp_path / "out")
     fasta = min((tmp_path / "out" / "bins").iterdir())
     fasta.write_bytes(fasta.read_bytes()[:-2] + b"\n")
