@@ -37,7 +37,9 @@ def note_wheels(reports: list[Path], note: Path) -> None:
     lines = []
     for report in reports:
         for item in json.loads(report.read_text(encoding="utf-8"))["install"]:
-            digest = item["download_info"]["archive_info"]["hashes"]["sha256"]
+            archive = item["download_info"]["archive_info"]
+            # Of a local file, older versions of pip write the digest in the older form alone.
+            digest = archive.get("hashes", {}).get("sha256") or archive["hash"].split("=")[1]
             lines.append(f"{digest}  {item['metadata']['name']}=={item['metadata']['version']}\n")
     note.parent.mkdir(parents=True, exist_ok=True)
     note.write_text("".join(sorted(lines, key=lambda line: line.split()[1])), encoding="utf-8")
