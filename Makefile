@@ -1,5 +1,6 @@
 # make demo   a small synthetic community, binned
 # make test   the tests
+# make test-report  the report in a browser (where chromium is installed) and in MultiQC
 # make lint   style and types
 # make test-containers   the Docker image and the Apptainer image, where there is a Docker engine
 # make lock recipe       what images and conda package are made from, after a change of pyproject.toml
@@ -14,13 +15,14 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV ?= .venv
 AMBER ?= $(VENV)/amber
+MULTIQC ?= $(VENV)/multiqc
 DEMO ?= demo
 THREADS ?= $(shell $(PYTHON) -c 'import os; print(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())')
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # The workflow tests find the executables in the environment.
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
-.PHONY: demo test test-unit test-stages test-containers test-reproducible lock recipe lint bench clean
+.PHONY: demo test test-unit test-stages test-guides test-report test-containers test-reproducible lock recipe example lint bench clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -47,7 +49,7 @@ demo: $(VENV)/.installed
 	@echo
 	@echo "bins: $(DEMO)/binned/bins   table: $(DEMO)/binned/bins.tsv   record of the run: $(DEMO)/binned/run.json"
 
-test: test-unit test-stages
+test: test-unit test-stages test-guides
 
 # AMBER, which results are compared with, pins old versions of what we use: an environment apart.
 $(AMBER)/.installed:
@@ -62,6 +64,26 @@ test-unit: $(VENV)/.installed-test $(AMBER)/.installed
 test-stages: $(VENV)/.installed-test
 	$(VENV)/bin/python -m pytest tests/faults
 	$(VENV)/bin/python -m pytest --rootdir tests/stages --config-file tests/stages/pytest.ini --workflow-threads 1 tests/stages
+
+# The README and the worked example hold; `make example` writes its outputs anew.
+test-guides: $(VENV)/.installed-test
+	$(VENV)/bin/python -m pytest tests/guides
+
+example: $(VENV)/.installed-test
+	$(VENV)/bin/python tests/guides/worked_example.py --write
+
+# The driver of browsers, and MultiQC with its many pinned packages in an environment of its own.
+$(VENV)/.installed-report: $(VENV)/.installed-test
+	$(PIP) 'playwright>=1.40'
+	touch $@
+
+$(MULTIQC)/.installed:
+	$(PYTHON) -m venv $(MULTIQC)
+	$(MULTIQC)/bin/python -m pip install --quiet --disable-pip-version-check 'multiqc>=1.25'
+	touch $@
+
+test-report: $(VENV)/.installed-report $(MULTIQC)/.installed
+	LLMBIN_MULTIQC=$(abspath $(MULTIQC))/bin/multiqc $(VENV)/bin/python -m pytest tests/platforms/report
 
 # The versions of the image, so that the same bins can be expected here and there.
 $(VENV)/.installed-containers: $(VENV)/.installed-test containers/requirements-cpu.txt

@@ -6,7 +6,8 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-DATA = ("py.typed", "*.gz", "*.json", "*.safetensors", "*.tsv", "README.md")
+DATA = ("py.typed", "*.gz", "*.json", "*.safetensors", "*.tsv", "README.md", "*.j2", "*.css",
+        "*.js")  # fmt: skip
 
 
 def expected() -> set[str]:

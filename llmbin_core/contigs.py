@@ -49,6 +49,10 @@ class ContigTable:
         )
         return hashlib.sha256(text.encode()).hexdigest()
 
+    def take(self, rows: NDArray[np.int64]) -> ContigTable:
+        """The contigs of some rows as a table of their own."""
+        return ContigTable(tuple(self.names[row] for row in rows.tolist()), self.lengths[rows])
+
     def first_difference(self, other: ContigTable) -> str:
         """The first contig in which two tables differ, in words."""
         for row, (mine, theirs) in enumerate(zip(self.names, other.names, strict=False)):
@@ -96,6 +100,12 @@ class ContigSet:
         table = ContigTable(self.table.names[begin:end], self.table.lengths[begin:end])
         first, last = self.offsets[begin], self.offsets[end]
         return ContigSet(table, self.codes[first:last], self.offsets[begin : end + 1] - first)
+
+    def take(self, rows: NDArray[np.int64]) -> ContigSet:
+        """The contigs of some rows as a set of their own (bases are copied)."""
+        table = self.table.take(rows)
+        codes = np.concatenate([self.sequence(row) for row in rows.tolist()] or [self.codes[:0]])
+        return ContigSet(table, codes, np.concatenate(([0], np.cumsum(table.lengths))))
 
 
 def n50(lengths: NDArray[np.int64]) -> int:
@@ -164,7 +174,7 @@ def name_samples(
     InputError
         Names that are not unique, empty or that contain the separator.
     """
-    samples = list(names) if names else [_stem(p) for p in paths]
+    samples = list(names) if names else [file_stem(p) for p in paths]
     if len(samples) != len(paths):
         raise InputError(
             f"{len(paths)} assemblies but {len(samples)} sample names; give one name per assembly"
@@ -187,7 +197,8 @@ def name_samples(
     return sorted(pairs, key=lambda a: a.sample)
 
 
-def _stem(path: Path) -> str:
+def file_stem(path: Path) -> str:
+    """Name of a file without its endings, with ``_`` for blanks."""
     name = path.name
     for ending in (".gz", ".bz2", ".xz", ".zst"):
         name = name.removesuffix(ending)
@@ -201,6 +212,7 @@ def prepare(
     tsv: Path,
     min_length: int | Literal["auto"] = MIN_LENGTH,
     separator: str = SEPARATOR,
+    joined: bool = False,
 ) -> Prepared:
     """Check assemblies and write the contigs that are binned.
 
@@ -213,6 +225,8 @@ def prepare(
     min_length : int or "auto"
         Shorter contigs are left out (bp); "auto" is 2500 when contigs of 1000..2500 bp hold at
         least 5 % of the bases, else 1000 (SemiBin2's rule).
+    joined : bool
+        The contigs of one assembly are named so already: the table takes their samples from there.
 
     Raises
     ------
@@ -236,6 +250,7 @@ def prepare(
             kept += 1
             kept_bp += len(letters)
             out.write(b">%s\n%s\n" % (name.encode(), letters))
+            sample = name.partition(separator)[0] if joined else sample
             rows.write(f"{name}\t{sample}\t{len(letters)}\t{_base_shares(letters)}\n")
     return Prepared(kept, kept_bp, dropped, dropped_bp, limit)
 

@@ -10,16 +10,23 @@ RANDOM_SEED = 0
 MIN_LENGTH = 1000
 SEPARATOR = ":"
 
+# Multi-sample binning: smaller samples are not binned; on average a joined assembly has as many.
+MIN_SAMPLE_CONTIGS = 10
+MULTI_SAMPLE = ("auto", "yes", "no")
+
 # Coverage
 MIN_MAPQ = 0
 MIN_IDENTITY = 0.0
 
 # Embedding: the bundled gLM; NO_GLM runs without the stage.
 NO_GLM = "none"
+BASELINES = ("tnf", "spectrum")
+HUB_PREFIX = "hf:"
 GLM = "compact"
 
 # Training
-TRAINING: dict[str, int | float | None] = {
+TRAINING: dict[str, int | float | str | None] = {
+    "objective": "views",
     "epochs": 30,
     "batch_size": 1024,
     "learning_rate": 1e-3,
@@ -34,6 +41,8 @@ TRAINING: dict[str, int | float | None] = {
     "latent": 128,
     "dropout": 0.1,
 }
+
+OBJECTIVES = ("views", "pairs")
 
 # Clustering
 GRID = "default"

@@ -13,6 +13,7 @@ import hashlib
 import io
 import lzma
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -44,9 +45,10 @@ _REFUSED = {
     errno.EPERM,
     errno.EROFS,
     errno.EIO,
-    errno.ENOTDIR,
     errno.EFBIG,
 }
+# The same, where the path of the output is at fault.
+_NO_PLACE = {errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP}
 
 # Files above this size are fingerprinted by three slices, not read whole.
 _FULL_HASH_BYTES = 256 << 20
@@ -70,6 +72,9 @@ def open_input(path: Path) -> BinaryIO:
         raise InputError(f"{path}: no such file; check the path") from None
     except PermissionError:
         raise InputError(f"{path}: cannot be read; check its permissions") from None
+    except OSError as error:
+        # A file where a folder should be, links in a circle, a name that is too long ...
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from None
 
 
 @contextmanager
@@ -115,7 +120,7 @@ def open_decompressed(path: Path) -> Iterator[BinaryIO]:
 @contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
     """A temporary path beside `target` that is synced and renamed to it when the block succeeds."""
-    with _write_faults(target):
+    with write_faults(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
         os.close(descriptor)
@@ -133,7 +138,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
 @contextmanager
 def atomic_folder(target: Path) -> Iterator[Path]:
     """A temporary folder that replaces the folder `target` as a whole when the block succeeds."""
-    with _write_faults(target):
+    with write_faults(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
         try:
@@ -184,6 +189,26 @@ def fingerprint(path: Path) -> str:
     return f"sha256/3:{digest.hexdigest()}"
 
 
+def sha256_of(path: Path) -> str:
+    """sha256 of a whole file, in hexadecimal digits."""
+    digest = hashlib.sha256()
+    with open_input(path) as handle:
+        while chunk := handle.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def clear_leftovers(target: Path) -> None:
+    """Remove the temporary files and folders of writers of `target` that were killed."""
+    if not target.parent.is_dir():
+        return
+    # Eight letters of tempfile after the name of the target, see `atomic_path`.
+    pattern = re.compile(rf"\.{re.escape(target.name)}\.(old\.)?[a-z0-9_]{{8}}")
+    for path in target.parent.iterdir():
+        if pattern.fullmatch(path.name):
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
@@ -202,6 +227,8 @@ def _swap_folder(new: Path, target: Path) -> None:
     if not target.exists():
         new.replace(target)
         return
+    if not target.is_dir():
+        raise FileExistsError(errno.EEXIST, "there is a file of this name", str(target))
     aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
     target.replace(aside / target.name)
     new.replace(target)
@@ -209,11 +236,20 @@ def _swap_folder(new: Path, target: Path) -> None:
 
 
 @contextmanager
-def _write_faults(target: Path) -> Iterator[None]:
-    """Turn what the machine refuses (space, permission, device) into an `EnvironmentFault`."""
+def write_faults(target: Path) -> Iterator[None]:
+    """Turn what the machine refuses of a write (space, permission, device) into an
+    `EnvironmentFault`."""
     try:
         yield
     except OSError as error:
+        # The folder of the output can hold no files (/proc).
+        named, place = str(error.filename), target.parent
+        own = named == str(place) or named.startswith(str(place / f".{target.name}."))
+        no_folder = error.errno == errno.ENOENT and own
+        if error.errno in _NO_PLACE or no_folder:
+            raise EnvironmentFault(
+                f"{target}: cannot be written ({error.strerror}); give another path"
+            ) from error
         if error.errno not in _REFUSED:
             raise
         raise EnvironmentFault(

@@ -6,97 +6,18 @@ runs in a process that starts afresh.
 
 from __future__ import annotations
 
-import csv
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from llmbin_core import defaults, outputs, stages
-from llmbin_core.errors import UsageError
+from llmbin_core import defaults, outputs, registry, stages
 from llmbin_core.runner import Paths, Runner, Stage, Step
+from llmbin_core.runoptions import RunOptions, resolve_mode
 from llmbin_core.runrecord import environment, json_value
 
 log = logging.getLogger("llmbin")
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """What a run is made of; validates itself.
-
-    Attributes
-    ----------
-    contigs : tuple of Path
-        One assembly.
-    out : Path
-        Folder for everything.
-    bams, depth_tables : tuple of Path
-        Alignments, or tables of depths; one of the two.
-    sample_names : tuple of str
-        One per file, or none.
-    reference, profiles, marker_sets, model : Path, optional
-        See the stages; with a model no encoder is trained.
-    glm : str
-        Name or folder of a gLM, or ``none``.
-    min_length : int or "auto"
-    min_mapq, min_identity, n_views, seed, grid, min_bin_size, choose, compress, prefix
-        See the stages.
-    training : mapping
-        Options of training and network that differ from the defaults.
-    device, threads
-        Where to compute; no result depends on them beyond rounding.
-    """
-
-    contigs: tuple[Path, ...]
-    out: Path
-    bams: tuple[Path, ...] = ()
-    depth_tables: tuple[Path, ...] = ()
-    sample_names: tuple[str, ...] = ()
-    reference: Path | None = None
-    profiles: Path | None = None
-    marker_sets: Path | None = None
-    model: Path | None = None
-    glm: str = defaults.GLM
-    min_length: int | Literal["auto"] = defaults.MIN_LENGTH
-    min_mapq: int = defaults.MIN_MAPQ
-    min_identity: float = defaults.MIN_IDENTITY
-    n_views: int = defaults.N_VIEWS
-    seed: int = defaults.RANDOM_SEED
-    grid: str = defaults.GRID
-    min_bin_size: int = defaults.MIN_BIN_SIZE
-    choose: str = defaults.CHOOSE
-    compress: bool = False
-    prefix: str = defaults.PREFIX
-    training: Mapping[str, Any] = field(default_factory=dict)
-    device: str = "auto"
-    threads: int = 1
-
-    def __post_init__(self) -> None:
-        if not self.contigs:
-            raise UsageError("a run needs an assembly")
-        if len(self.contigs) > 1:
-            raise UsageError(
-                f"{len(self.contigs)} assemblies: multi-sample binning, which bins the contigs of "
-                "each sample apart, is not part of this version; give one assembly with the "
-                "alignments of all samples to it, or run each sample on its own"
-            )
-        if bool(self.bams) == bool(self.depth_tables):
-            raise UsageError("a run needs either alignments or depth tables")
-        if self.marker_sets is not None and self.profiles is None:
-            raise UsageError("--marker-sets belongs to a profile file: give --profiles as well")
-        if self.model is not None and self.training:
-            raise UsageError(
-                f"--{next(iter(self.training)).replace('_', '-')} has no effect with --model, "
-                "which leaves out training; leave one of them out"
-            )
-        if self.model is None and self.n_views < 2:
-            raise UsageError("training contrasts views of a contig: give at least 2 --views")
-
-    @property
-    def mode(self) -> str:
-        """How samples and assemblies belong together."""
-        return "single-sample" if len(self.bams or self.depth_tables) == 1 else "co-assembly"
 
 
 def run(options: RunOptions, *, first: str | None = None, dry_run: bool = False) -> list[Step]:
@@ -119,19 +40,28 @@ def run(options: RunOptions, *, first: str | None = None, dry_run: bool = False)
     LlmbinError
         See the stages.
     """
+    _check_model(options)
+    options = resolve_mode(options)
     head = {"mode": options.mode, "options": json_value(asdict(options)), **environment()}
     runner = Runner(options.out, plan(options), head, first)
     if dry_run:
         return runner.preview()
     count = len(options.bams or options.depth_tables)
-    log.info("%s binning (assemblies: 1, depth files: %d)", options.mode, count)
+    assemblies = len(options.contigs)
+    log.info("%s binning (assemblies: %d, depth files: %d)", options.mode, assemblies, count)
     return runner.run()
 
 
-def read_bins(folder: Path) -> list[dict[str, str]]:
-    """The rows of the table of bins of a finished run: column -> text."""
-    with (folder / outputs.BINS_TABLE).open(encoding="utf-8", newline="") as handle:
-        return list(csv.DictReader(handle, delimiter="\t", quoting=csv.QUOTE_NONE))
+def _check_model(options: RunOptions) -> None:
+    """Refuse a model that the alignments do not fit before any work is done."""
+    from llmbin_core.encoder.modelcard import check_depths, read_card
+
+    if options.init is not None:
+        _model(options.init)
+    if options.model is not None:
+        path = _model(options.model)
+        if path.is_file() and options.bams:
+            check_depths(path, read_card(path), len(options.bams))
 
 
 def plan(options: RunOptions) -> list[Stage]:
@@ -143,6 +73,7 @@ def plan(options: RunOptions) -> list[Stage]:
         *_encoding(options),
         _cluster(options),
         _bin(options),
+        _report(options),
     ]
 
 
@@ -154,7 +85,12 @@ def _prepare(o: RunOptions) -> Stage:
         {"assemblies": o.contigs},
         {"out": o.out},
         made,
-        {"min_length": o.min_length},
+        {
+            "min_length": o.min_length,
+            "sample_names": o.assembly_names or None,
+            "separator": o.separator,
+            "joined": len(o.contigs) == 1 and o.split_by is not None,
+        },
     )
 
 
@@ -191,9 +127,12 @@ def _features(o: RunOptions) -> list[Stage]:
 
 def _embed(o: RunOptions, contigs: Mapping[str, Paths], views: Mapping[str, Any]) -> Stage:
     made = o.out / outputs.EMBEDDING
-    folder = Path(o.glm)
-    # A gLM folder counts by its content, a bundled gLM by its name.
-    glm = {"glm_folder": folder} if folder.is_dir() else {}
+    # A gLM folder, installed or the user's own, counts by its content, a bundled gLM by its name.
+    by_name = o.glm in (*registry.bundled_models(), *defaults.BASELINES) or o.glm.startswith(
+        defaults.HUB_PREFIX
+    )
+    folder = Path(o.glm) if by_name else registry.find(o.glm, registry.GLM)
+    glm = {} if by_name else {"glm_folder": folder}
     return Stage(
         "embed",
         _embed_with,
@@ -223,29 +162,37 @@ def _encoding(o: RunOptions) -> list[Stage]:
     names += [outputs.EMBEDDING] if o.glm != defaults.NO_GLM else []
     features = tuple(o.out / name for name in names)
     means = {"device": o.device, "threads": o.threads}
-    trained, latent = o.out / outputs.MODEL, o.out / outputs.LATENT
+    trained = o.out / (outputs.MODELS_FOLDER if o.per_sample else outputs.MODEL)
+    latent, split = o.out / outputs.LATENT, {"separator": o.split_by}
     curve = o.out / outputs.TRAINING_CURVE
     encode = Stage(
         "encode",
         stages.encode,
-        {"features": features, "model": o.model or trained},
+        {"features": features, "model": _model(o.model) if o.model else trained},
         {"out": latent},
         (latent,),
-        {},
+        split,
         means,
     )
     if o.model is not None:
         return [encode]
+    inputs: dict[str, Paths] = {"features": features}
+    inputs |= {"taxonomy": o.taxonomy} if o.taxonomy else {}
+    inputs |= {"init": _model(o.init)} if o.init else {}
     train = Stage(
         "train",
         stages.train,
-        {"features": features},
+        inputs,
         {"out": trained, "curve_out": curve},
         (trained, curve),
-        {"seed": o.seed, **defaults.TRAINING, **o.training},
+        {**split, "per_sample": o.per_sample, "seed": o.seed, **defaults.TRAINING, **o.training},
         {**means, "checkpoint": o.out / outputs.CHECKPOINT},
     )
     return [train, encode]
+
+
+def _model(name: str | Path) -> Path:
+    return registry.find(name, registry.ENCODER) if isinstance(name, str) else name
 
 
 def _cluster(o: RunOptions) -> Stage:
@@ -256,7 +203,7 @@ def _cluster(o: RunOptions) -> Stage:
         {"latent": o.out / outputs.LATENT, "markers": o.out / outputs.MARKERS},
         {"out": made},
         (made,),
-        {"grid": o.grid, "seed": o.seed},
+        {"grid": o.grid, "seed": o.seed, "min_sample_contigs": o.min_sample_contigs},
         {"threads": o.threads},
     )
 
@@ -269,6 +216,8 @@ def _bin(o: RunOptions) -> Stage:
         outputs.CONTIG2BIN,
         outputs.CONTIG2BIN_DASTOOL,
         outputs.BINS_TABLE,
+        outputs.OUTLIERS,
+        *([outputs.SAMPLES_TABLE] if o.split_by is not None else []),
     )
     return Stage(
         "bin",
@@ -279,6 +228,7 @@ def _bin(o: RunOptions) -> Stage:
             "sets": o.out / outputs.MARKER_SETS,
             "contigs": o.out / outputs.CONTIGS_FASTA,
             "coverage": o.out / outputs.COVERAGE,
+            "latent": o.out / outputs.LATENT,
         },
         {"out": o.out},
         tuple(o.out / name for name in names),
@@ -288,4 +238,36 @@ def _bin(o: RunOptions) -> Stage:
             "compress": o.compress,
             "prefix": o.prefix,
         },
+    )
+
+
+def _report(o: RunOptions) -> Stage:
+    inputs: dict[str, Paths] = {
+        "bins": o.out / outputs.BINS_TABLE,
+        "contig2bin": o.out / outputs.CONTIG2BIN,
+        "contigs_table": o.out / outputs.CONTIGS_TABLE,
+        "coverage": o.out / outputs.COVERAGE,
+        "latent": o.out / outputs.LATENT,
+        "partitions": o.out / outputs.PARTITIONS,
+        "markers": o.out / outputs.MARKERS,
+        "sets": o.out / outputs.MARKER_SETS,
+        "bin_files": o.out / outputs.BINS_FOLDER,
+    }
+    if o.model is None:
+        inputs["curve"] = o.out / outputs.TRAINING_CURVE
+    made = (
+        outputs.REPORT,
+        outputs.MULTIQC_STATISTICS,
+        outputs.MULTIQC_CLASSES,
+        outputs.MULTIQC_QUALITY,
+    )
+    return Stage(
+        "report",
+        stages.report,
+        inputs,
+        {"out": o.out},
+        tuple(o.out / name for name in made),
+        {"min_bin_size": o.min_bin_size},
+        # Time and memory are told as they are, but never a reason to write the report again.
+        {"record": o.out / outputs.RUN_RECORD},
     )

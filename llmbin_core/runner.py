@@ -8,8 +8,6 @@ after its outputs, so a run that is killed at any moment leaves nothing that pas
 from __future__ import annotations
 
 import logging
-import re
-import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,7 +15,7 @@ from typing import Any
 
 from llmbin_core import childprocess, outputs
 from llmbin_core.errors import LlmbinError, UsageError
-from llmbin_core.files import open_input
+from llmbin_core.files import clear_leftovers, open_input
 from llmbin_core.runrecord import (
     Digests,
     StageRecord,
@@ -147,7 +145,7 @@ class Runner:
         LlmbinError
             A stage failed; the record says which one and why.
         """
-        self._clear([self._record_file])
+        clear_leftovers(self._record_file)
         self.head |= {"status": "running", "started": now()}
         steps = []
         try:
@@ -180,7 +178,8 @@ class Runner:
         self._records[stage.name] = begun
         self._save()
         self._digests.forget(stage.produces)
-        self._clear([*stage.produces, *_paths_in(stage.means)])
+        for target in (*stage.produces, *_paths_in(stage.means)):
+            clear_leftovers(target)
         arguments = {**stage.inputs, **stage.targets, **stage.options, **stage.means}
         try:
             usage = childprocess.call(f"stage {stage.name}", stage.function, arguments)
@@ -233,17 +232,6 @@ class Runner:
         for name in (old.outputs if old else {}).keys() - made.keys():
             if name == Path(name).name:
                 (self.folder / name).unlink(missing_ok=True)
-
-    def _clear(self, targets: Iterable[Path]) -> None:
-        """Remove the temporary files of writers that were killed."""
-        for target in targets:
-            if not target.parent.is_dir():
-                continue
-            # See llmbin_core.files: eight letters of tempfile after the name of the target.
-            pattern = re.compile(rf"\.{re.escape(target.name)}\.(old\.)?[a-z0-9_]{{8}}")
-            for path in target.parent.iterdir():
-                if pattern.fullmatch(path.name):
-                    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
     def _save(self) -> None:
         names = [stage.name for stage in self.stages]

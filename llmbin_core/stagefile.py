@@ -72,8 +72,8 @@ class StageFile:
 
 def write_stage(
     path: Path, contigs: ContigTable, tensors: Mapping[str, NDArray[Any]], provenance: Provenance
-) -> None:
-    """Write a stage file atomically; the same content always gives the same bytes."""
+) -> StageFile:
+    """Write a stage file atomically and return it; the same content always gives the same bytes."""
     names = np.frombuffer("\n".join(contigs.names).encode(), dtype=np.uint8)
     document = {
         "schema": provenance.schema,
@@ -95,6 +95,7 @@ def write_stage(
             raise EnvironmentFault(
                 f"{path}: cannot be written ({error}); check free disk space and permissions"
             ) from error
+    return StageFile(path, contigs, provenance, dict(tensors))
 
 
 def read_provenance(path: Path) -> Provenance:
@@ -124,6 +125,11 @@ def read_stage(path: Path, schema: str | None = None) -> StageFile:
         )
     with safe_open(path, framework="numpy") as handle:
         tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
+    if not {_NAMES, _LENGTHS} <= tensors.keys():
+        raise InputError(
+            f"{path}: holds {document['schema']}, which is not about contigs; give outputs of "
+            "stages such as llmbin-composition"
+        )
     text = tensors.pop(_NAMES).tobytes().decode()
     lengths = tensors.pop(_LENGTHS)
     contigs = ContigTable(tuple(text.split("\n")) if len(lengths) else (), lengths)

@@ -7,6 +7,7 @@ count is put into the environment before numpy or torch are loaded.
 from __future__ import annotations
 
 import argparse
+import errno
 import logging
 import os
 import signal
@@ -16,15 +17,19 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from types import FrameType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from llmbin_core import __version__, defaults, progress
-from llmbin_core.errors import EnvironmentFault, LlmbinError
+from llmbin_core.errors import EnvironmentFault, InputError, LlmbinError
+from llmbin_core.wording import duration
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 # Idle threads of a pool sleep instead of spinning: on shared cores spinning costs more than waking.
 _THREAD_SETTINGS = {"OMP_WAIT_POLICY": "PASSIVE"}
 _LOG_EVERY_SECONDS = 60.0
+# What the system says of a path that somebody gave, wherever it is first looked at.
+_PATH_FAULTS = {errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EACCES}
+_GREATEST = 2**31 - 1  # some libraries hold seeds and sizes in 32 bits
 
 log = logging.getLogger("llmbin")
 
@@ -33,7 +38,7 @@ class _Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescription
     """Defaults come from the parser, never typed into a help text; examples keep their lines."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        if action.default in (None, ()) or isinstance(action.default, bool):
+        if action.default in (None, (), argparse.SUPPRESS) or isinstance(action.default, bool):
             return action.help
         return super()._get_help_string(action)
 
@@ -58,10 +63,9 @@ def default_threads() -> int:
 
 def positive(text: str) -> int:
     """An integer of at least 1."""
-    value = int(text)
-    if value < 1:
+    if natural(text) < 1:
         raise argparse.ArgumentTypeError(f"{text} is not at least 1")
-    return value
+    return natural(text)
 
 
 def natural(text: str) -> int:
@@ -69,6 +73,16 @@ def natural(text: str) -> int:
     value = int(text)
     if value < 0:
         raise argparse.ArgumentTypeError(f"{text} is below 0")
+    if value > _GREATEST:
+        raise argparse.ArgumentTypeError(f"{text} is above {_GREATEST}")
+    return value
+
+
+def number(text: str) -> float:
+    """A number of at least 0."""
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a number of at least 0")
     return value
 
 
@@ -111,13 +125,7 @@ def make_parser(
         Whether the stage draws random numbers, whether it can use an accelerator.
     """
     name = "llmbin run" if stage == "run" else f"llmbin-{stage}"
-    parser = argparse.ArgumentParser(
-        prog=name,
-        description=description,
-        epilog=f"example:\n  {example}",
-        formatter_class=_Formatter,
-        allow_abbrev=False,
-    )
+    parser = argparse.ArgumentParser(prog=name, **_form(description, example))
     parser.add_argument("--version", action="version", version=f"{name} {__version__}")
     main = parser.add_argument_group("main options")
     advanced = parser.add_argument_group("advanced options")
@@ -136,13 +144,53 @@ def make_parser(
             metavar="NAME",
             help="auto, cpu, cuda, cuda:N or mps; auto takes an accelerator when there is one",
         )
-    volume = other.add_mutually_exclusive_group()
-    volume.add_argument(
-        "--quiet", action="store_true", help="only warnings and errors on standard error"
-    )
-    volume.add_argument("--verbose", action="store_true", help="more detail on standard error")
-    other.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    _add_volume(other)
     return Cli(parser, main, advanced)
+
+
+def add_command(
+    commands: Any, name: str, description: str, example: str
+) -> argparse.ArgumentParser:
+    """A command of an executable that has several (``llmbin-models list``).
+
+    Parameters
+    ----------
+    commands
+        What `add_subparsers` of the parser gave.
+    name, description, example : str
+        The first line of the description is also shown in the list of commands.
+    """
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=description.split("\n")[0].rstrip("."), **_form(description, example)
+    )
+    # Given before or after the command: without a default, one does not undo the other.
+    _add_volume(parser.add_argument_group("other options"), default=argparse.SUPPRESS)
+    return parser
+
+
+def _form(description: str, example: str) -> dict[str, Any]:
+    return {
+        "description": description,
+        "epilog": f"example:\n  {example}",
+        "formatter_class": _Formatter,
+        "allow_abbrev": False,
+    }
+
+
+def _add_volume(group: argparse._ArgumentGroup, default: object = False) -> None:
+    volume = group.add_mutually_exclusive_group()
+    volume.add_argument(
+        "--quiet",
+        action="store_true",
+        default=default,
+        help="only warnings and errors on standard error",
+    )
+    volume.add_argument(
+        "--verbose", action="store_true", default=default, help="more detail on standard error"
+    )
+    group.add_argument(
+        "--debug", action="store_true", default=default, help="show the traceback of an error"
+    )
 
 
 def run_tool(
@@ -161,6 +209,12 @@ def run_tool(
         body(args)
     except LlmbinError as error:
         return _fail(parser.prog, error, str(error), error.exit_code, args.debug)
+    except OSError as error:
+        if error.errno not in _PATH_FAULTS or not error.filename:
+            text = f"this is a defect of the program: {type(error).__name__}: {error}"
+            return _fail(parser.prog, error, text, 1, debug=True)
+        text = f"{error.filename}: {error.strerror}; check the path and its permissions"
+        return _fail(parser.prog, error, text, InputError.exit_code, args.debug)
     except MemoryError as error:
         text = "out of memory; use a machine with more, or fewer threads and views"
         return _fail(parser.prog, error, text, EnvironmentFault.exit_code, args.debug)
@@ -203,7 +257,7 @@ def _fail(program: str, error: BaseException, text: str, code: int, debug: bool)
 
 def _set_up_logging(program: str, args: argparse.Namespace) -> None:
     level = logging.WARNING if args.quiet else logging.DEBUG if args.verbose else logging.INFO
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _BesideBars(sys.stderr)
     handler.setFormatter(logging.Formatter(f"%(asctime)s {program}: %(message)s", "%H:%M:%S"))
     log.handlers[:] = [handler]
     log.setLevel(level)
@@ -215,9 +269,24 @@ def _report(label: str, total: int, unit: str) -> progress.Task:
     if sys.stderr.isatty():
         from tqdm import tqdm
 
-        bar = tqdm(total=total, desc=label, unit=unit, unit_scale=True, leave=False)
+        bar = tqdm(
+            total=total, desc=label, unit=unit, unit_scale=True, leave=False, dynamic_ncols=True
+        )
         return _Bar(bar.update, bar.close)
     return _LogLines(label, total, unit)
+
+
+class _BesideBars(logging.StreamHandler):  # type: ignore[type-arg]  # generic from 3.11 on
+    """Lines of the log above the progress bar, where there is one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if "tqdm" not in sys.modules:
+            super().emit(record)
+            return
+        from tqdm import tqdm
+
+        with tqdm.external_write_mode(file=self.stream):
+            super().emit(record)
 
 
 class _Bar:
@@ -248,14 +317,14 @@ class _LogLines:
         rate = self.done / (now - self.begin)
         left = (self.total - self.done) / rate if rate else 0
         log.info(
-            "%s: %d of %d %s, %.3g %s/s, %d s left",
+            "%s: %d of %d %s, %.3g %s/s, %s left",
             self.label,
             self.done,
             self.total,
             self.unit,
             rate,
             self.unit,
-            left,
+            duration(left),
         )
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from llmbin_tools._common import Cli, above_zero, fraction, natural, positive, share
+from llmbin_tools._common import Cli, above_zero, fraction, natural, number, positive, share
 
 from llmbin_core import defaults
 from llmbin_core.errors import UsageError
@@ -84,19 +84,30 @@ def check_source(args: argparse.Namespace, others: dict[str, Any]) -> None:
 def add_training(cli: Cli) -> None:
     """How an encoder is trained, and its size."""
     add = cli.advanced.add_argument
-    add("--epochs", type=positive, default=_TRAINING["epochs"], metavar="N")
+    add("--init", default=None, metavar="NAME",
+        help="begin with this model, by name or file, instead of a new one")  # fmt: skip
+    add("--taxonomy", type=Path, default=None, metavar="TSV",
+        help="species of contigs, for semi-supervised training (not recommended): table of mmseqs "
+        "taxonomy, CAT, Kraken 2 or lineages as of GTDB")  # fmt: skip
+    add("--objective", choices=defaults.OBJECTIVES, default=_TRAINING["objective"],
+        help="views: contrast views of contigs; pairs: halves of a contig must link, random pairs "
+        "of contigs cannot")  # fmt: skip
+    add("--epochs", type=positive, default=_TRAINING["epochs"], metavar="N",
+        help="times that all contigs are seen")  # fmt: skip
     add("--batch-size", type=positive, default=_TRAINING["batch_size"], metavar="N",
         help="contigs per batch")  # fmt: skip
-    add("--learning-rate", type=above_zero, default=_TRAINING["learning_rate"], metavar="X")
-    add("--weight-decay", type=float, default=_TRAINING["weight_decay"], metavar="X")
+    add("--learning-rate", type=above_zero, default=_TRAINING["learning_rate"], metavar="X",
+        help="of AdamW, at its highest")  # fmt: skip
+    add("--weight-decay", type=number, default=_TRAINING["weight_decay"], metavar="X",
+        help="of AdamW")  # fmt: skip
     add("--temperature", type=above_zero, default=None, metavar="X",
         help="of the contrastive loss (without: by the N50 of the contigs)")  # fmt: skip
     add("--views-per-step", type=positive, default=_TRAINING["views_per_step"], metavar="N",
         help="views of a contig in a batch")  # fmt: skip
-    add("--coverage-weight", type=float, default=_TRAINING["coverage_weight"], metavar="X",
+    add("--coverage-weight", type=number, default=_TRAINING["coverage_weight"], metavar="X",
         help="weight of a contrastive loss on the coverage alone, beside the joint "
         "one")  # fmt: skip
-    add("--embedding-weight", type=float, default=_TRAINING["embedding_weight"], metavar="X",
+    add("--embedding-weight", type=number, default=_TRAINING["embedding_weight"], metavar="X",
         help="the same for the embedding")  # fmt: skip
     add("--width", type=positive, default=_TRAINING["width"], metavar="N",
         help="units of a hidden layer")  # fmt: skip
@@ -105,7 +116,8 @@ def add_training(cli: Cli) -> None:
         help="size of what coverage and embedding become before they are joined")  # fmt: skip
     add("--latent-size", type=positive, default=_TRAINING["latent"], metavar="N",
         help="size of the latent")  # fmt: skip
-    add("--dropout", type=fraction, default=_TRAINING["dropout"], metavar="SHARE")
+    add("--dropout", type=fraction, default=_TRAINING["dropout"], metavar="SHARE",
+        help="of hidden units, left out at random while training (0..1)")  # fmt: skip
 
 
 def training_options(args: argparse.Namespace) -> dict[str, Any]:
@@ -144,6 +156,38 @@ def add_depth_filters(cli: Cli) -> None:
         "tag)")  # fmt: skip
 
 
+def add_min_sample_contigs(cli: Cli) -> None:
+    """``--min-sample-contigs``."""
+    cli.advanced.add_argument(
+        "--min-sample-contigs",
+        type=natural,
+        default=defaults.MIN_SAMPLE_CONTIGS,
+        metavar="N",
+        help="multi-sample binning: leave out samples with fewer contigs",
+    )
+
+
+def add_split(cli: Cli) -> None:
+    """``--separator`` of the stages that it makes tell samples apart."""
+    cli.advanced.add_argument(
+        "--separator",
+        default=None,
+        metavar="TEXT",
+        help="multi-sample binning: contigs are named SAMPLE, this text, CONTIG, and each sample "
+        "is on its own from here (llmbin-prepare writes ':'; without: one sample)",
+    )
+
+
+def add_sample(cli: Cli, verb: str) -> None:
+    """``--sample`` of the stages that can work sample by sample."""
+    cli.main.add_argument(
+        "--sample",
+        default=None,
+        metavar="NAME",
+        help=f"multi-sample binning: {verb} this sample alone (without: all of them)",
+    )
+
+
 def add_grid(cli: Cli) -> None:
     """``--grid``."""
     cli.advanced.add_argument(
@@ -165,7 +209,7 @@ def add_bin_options(cli: Cli) -> None:
         "whole")  # fmt: skip
     add("--gzip", action="store_true", help="compress the bins")
     add("--prefix", type=_prefix, default=defaults.PREFIX, metavar="TEXT",
-        help="bins are named TEXT.001, TEXT.002 ...")  # fmt: skip
+        help="bins are named TEXT.001 ... (multi-sample binning: SAMPLE.001 ...)")  # fmt: skip
 
 
 def _prefix(text: str) -> str:

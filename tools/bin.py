@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from llmbin_tools._common import make_parser, run_tool
-from llmbin_tools._options import add_bin_options, add_contigs, add_out
+from llmbin_tools._options import add_bin_options, add_contigs, add_out, add_sample
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -33,8 +33,17 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         default=None,
         metavar="FILE",
-        help="output of llmbin-coverage: adds the mean depth of the bins per sample",
+        help="output of llmbin-coverage: adds the mean depth of the bins per sample, and tells "
+        "strains of one species apart",
     )
+    cli.main.add_argument(
+        "--latent",
+        type=Path,
+        default=None,
+        metavar="FILE",
+        help="output of llmbin-encode: with --coverage, contigs that contradict their bin are told",
+    )
+    add_sample(cli, "bin")
     add_out(cli, "folder to write to", "DIR")
     add_bin_options(cli)
     return cli.parser
@@ -50,6 +59,8 @@ def _body(args: argparse.Namespace) -> None:
         args.contigs,
         args.out,
         coverage=args.coverage,
+        latent=args.latent,
+        sample=args.sample,
         min_bin_size=args.min_bin_size,
         choose=args.choose,
         compress=args.gzip,

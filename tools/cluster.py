@@ -1,4 +1,4 @@
-"""llmbin-cluster: candidate partitions of the contigs of one sample."""
+"""llmbin-cluster: candidate partitions of the contigs of each sample."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from llmbin_tools._common import make_parser, run_tool
-from llmbin_tools._options import add_grid, add_out
+from llmbin_tools._options import add_grid, add_min_sample_contigs, add_out, add_sample
 
 
 def _parser() -> argparse.ArgumentParser:
     cli = make_parser(
         "cluster",
-        "Partition the contigs of one sample in many ways; llmbin-bin chooses among them.",
+        "Partition the contigs of each sample in many ways; llmbin-bin chooses among them.",
         "llmbin-cluster --latent latent.safetensors --markers markers.tsv "
         "--out partitions.safetensors",
         seed=True,
@@ -25,6 +25,8 @@ def _parser() -> argparse.ArgumentParser:
         "--markers", type=Path, required=True, metavar="TSV", help="table that llmbin-markers wrote"
     )
     add_out(cli)
+    add_sample(cli, "cluster")
+    add_min_sample_contigs(cli)
     add_grid(cli)
     return cli.parser
 
@@ -33,7 +35,14 @@ def _body(args: argparse.Namespace) -> None:
     from llmbin_core import stages
 
     stages.cluster(
-        args.latent, args.markers, args.out, grid=args.grid, seed=args.seed, threads=args.threads
+        args.latent,
+        args.markers,
+        args.out,
+        sample=args.sample,
+        min_sample_contigs=args.min_sample_contigs,
+        grid=args.grid,
+        seed=args.seed,
+        threads=args.threads,
     )
 
 

@@ -25,7 +25,8 @@ def _parser() -> argparse.ArgumentParser:
         "--glm",
         default=defaults.GLM,
         metavar="NAME",
-        help="name of a gLM or baseline, or a gLM folder",
+        help="name of a bundled or installed gLM (llmbin models list) or of a baseline, or a gLM "
+        "folder",
     )
     add_out(cli)
     add_views(cli)

@@ -20,9 +20,11 @@ COMMANDS = {
     "encode": "latents of the contigs of one sample",
     "cluster": "candidate partitions of the contigs",
     "bin": "choose bins among the candidates and write them",
+    "report": "a page that shows the bins, and files for MultiQC",
     "pretrain": "train a gLM on genomes",
     "simulate": "a synthetic community: contigs, alignments and their gold standard",
     "evaluate": "compare bins with a gold standard",
+    "models": "prebuilt encoders and gLMs: list, fetch, verify, install, export",
 }
 
 
@@ -36,8 +38,25 @@ def _overview() -> str:
             "usage: llmbin COMMAND [options]     (llmbin COMMAND --help: the options)",
             "",
             *lines,
+            "",
+            "llmbin completion bash|zsh|fish prints a completion script for the shell:",
+            "  source <(llmbin completion bash)",
         )
     )
+
+
+def _completion(arguments: Sequence[str]) -> int:
+    from llmbin_tools._completion import SHELLS, script
+
+    if arguments in (["-h"], ["--help"]):
+        print(f"usage: llmbin completion {'|'.join(SHELLS)}\n\nexample:\n"
+              "  source <(llmbin completion bash)")  # fmt: skip
+        return 0
+    if len(arguments) != 1 or arguments[0] not in SHELLS:
+        print(f"llmbin completion: error: give one of {', '.join(SHELLS)}", file=sys.stderr)
+        return 2
+    print(script(arguments[0], COMMANDS), end="")
+    return 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -50,8 +69,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if command in ("-V", "--version"):
         print(f"llmbin {__version__}")
         return 0
+    if command == "completion":
+        return _completion(arguments[1:])
     if command not in COMMANDS:
-        near = difflib.get_close_matches(command, COMMANDS, n=1, cutoff=0.5)
+        near = difflib.get_close_matches(command, [*COMMANDS, "completion"], n=1, cutoff=0.5)
         advice = f"did you mean '{near[0]}'?" if near else "llmbin alone lists the commands"
         print(f"llmbin: error: no command '{command}'; {advice}", file=sys.stderr)
         return 2

@@ -11,7 +11,17 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llmbin_tools._common import Cli, fraction, log, make_parser, natural, positive, run_tool
+from llmbin_tools._common import (
+    Cli,
+    above_zero,
+    fraction,
+    log,
+    make_parser,
+    natural,
+    number,
+    positive,
+    run_tool,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -64,7 +74,9 @@ def _add_main(cli: Cli) -> None:
         "caduceus-ps-4, caduceus-ps-8, caduceus-ps-16 or gtdb-caduceus")  # fmt: skip
     add("--settings", type=_settings, default={}, metavar="JSON",
         help="settings of the architecture that differ from the preset")  # fmt: skip
-    add("--objective", choices=("contrastive", "next", "masked"), default="contrastive")
+    add("--objective", choices=("contrastive", "next", "masked"), default="contrastive",
+        help="contrastive: fragments of a genome are alike; next: the next base; masked: bases "
+        "that are hidden")  # fmt: skip
     add("--start", type=Path, default=None, metavar="DIR",
         help="gLM folder to go on from, for a second objective")  # fmt: skip
     add("--name", default=None, help="name of the gLM (without: that of the folder)")
@@ -73,10 +85,16 @@ def _add_main(cli: Cli) -> None:
 
 def _add_training(cli: Cli) -> None:
     add = cli.advanced.add_argument
-    add("--steps", type=positive, default=2000, metavar="N")
+    add("--steps", type=positive, default=2000, metavar="N", help="updates of the weights")
     add("--warmup", type=natural, default=50, metavar="N", help="steps of rising learning rate")
-    add("--learning-rate", type=float, default=5e-4, metavar="X")
-    add("--weight-decay", type=float, default=0.01, metavar="X")
+    add(
+        "--learning-rate",
+        type=above_zero,
+        default=5e-4,
+        metavar="X",
+        help="of AdamW, at its highest",
+    )
+    add("--weight-decay", type=number, default=0.01, metavar="X", help="of AdamW")
     add("--accumulate", type=positive, default=1, metavar="N", help="batches per step")
     add("--save-every", type=positive, default=200, metavar="N", help="steps between checkpoints")
     add(
@@ -86,7 +104,8 @@ def _add_training(cli: Cli) -> None:
         metavar="N",
         help="steps between validations",
     )
-    add("--precision", choices=("auto", "bf16", "fp32"), default="auto")
+    add("--precision", choices=("auto", "bf16", "fp32"), default="auto",
+        help="of the computation; auto: bf16 where the device is built for it")  # fmt: skip
     add("--half", action="store_true", help="write the weights in 16 bits")
 
 
@@ -99,7 +118,7 @@ def _add_batches(cli: Cli) -> None:
     add("--max-length", type=positive, default=32000, metavar="BP", help="contrastive: fragments")
     add("--error-rate", type=fraction, default=0.003, metavar="X",
         help="contrastive: mean substitution rate of a fragment")  # fmt: skip
-    add("--temperature", type=float, default=0.05, metavar="X", help="contrastive")
+    add("--temperature", type=above_zero, default=0.05, metavar="X", help="contrastive")
     add("--window", type=positive, default=1024, metavar="BP", help="next, masked")
     add("--windows", type=positive, default=32, metavar="N", help="next, masked: windows per batch")
     add("--mask-share", type=fraction, default=0.15, metavar="X", help="masked")

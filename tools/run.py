@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from llmbin_tools._common import Cli, log, make_parser, positive, run_tool
 from llmbin_tools._options import (
     add_bin_options,
     add_depth_filters,
     add_grid,
+    add_min_sample_contigs,
     add_out,
     add_profiles,
     add_training,
@@ -20,7 +22,8 @@ from llmbin_tools._options import (
 
 from llmbin_core import defaults, outputs
 
-_SHOWN_BINS = 20
+if TYPE_CHECKING:
+    from llmbin_core.results import RunResult
 
 
 def _min_length(text: str) -> int | str:
@@ -30,7 +33,7 @@ def _min_length(text: str) -> int | str:
 def _parser() -> argparse.ArgumentParser:
     cli = make_parser(
         "run",
-        "Bin the contigs of an assembly: all stages in one folder.\n"
+        "Bin the contigs of an assembly, or of each sample's own: all stages in one folder.\n"
         "Given again, the same command goes on where it stopped; with another option or input it\n"
         "runs what depends on it.",
         "llmbin run --contigs assembly.fasta.gz --bam *.bam --out binned",
@@ -43,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     add_depth_filters(cli)
     add_profiles(cli)
     add_views(cli)
+    _add_samples(cli)
     add_training(cli)
     add_grid(cli)
     return cli.parser
@@ -51,7 +55,9 @@ def _parser() -> argparse.ArgumentParser:
 def _add_main(cli: Cli) -> None:
     add = cli.main.add_argument
     add("--contigs", type=Path, nargs="+", required=True, metavar="FASTA",
-        help="assembly; plain, gz, bz2, xz or zst")  # fmt: skip
+        help="assembly, or one per sample (multi-sample binning: their contigs are named "
+        "SAMPLE:CONTIG, and the reads are mapped to all of them); plain, gz, bz2, xz or "
+        "zst")  # fmt: skip
     source = cli.main.add_mutually_exclusive_group(required=True)
     source.add_argument("--bam", type=Path, nargs="+", default=(), metavar="BAM",
         help="reads of each sample mapped to the assembly; BAM or CRAM, sorted or not")  # fmt: skip
@@ -65,10 +71,25 @@ def _add_main(cli: Cli) -> None:
         help="leave out shorter contigs; auto: 2500 when contigs of 1000..2500 bp hold at least "
         "5 %% of the bases, else 1000")  # fmt: skip
     add("--glm", default=defaults.GLM, metavar="NAME",
-        help="gLM or baseline that embeds the contigs, or a gLM folder; none: no "
-        "embedding")  # fmt: skip
-    add("--model", type=Path, default=None, metavar="FILE",
-        help="output of llmbin-train to use instead of training one")  # fmt: skip
+        help="gLM that embeds the contigs: name of a bundled or installed one (llmbin models "
+        "list), baseline or gLM folder; none: no embedding")  # fmt: skip
+    add("--model", default=None, metavar="NAME",
+        help="encoder to use instead of training one: name of a bundled or installed one (llmbin "
+        "models list), or output of llmbin-train")  # fmt: skip
+
+
+def _add_samples(cli: Cli) -> None:
+    add = cli.advanced.add_argument
+    add("--multi-sample", choices=defaults.MULTI_SAMPLE, default="auto",
+        help="bin the contigs of each sample on their own; auto: with several assemblies, or with "
+        "one in which every contig is named SAMPLE:CONTIG")  # fmt: skip
+    add("--assembly-names", nargs="+", default=(), metavar="NAME",
+        help="samples of several assemblies, in their order (without: the file names)")  # fmt: skip
+    add("--separator", default=defaults.SEPARATOR, metavar="TEXT",
+        help="between sample and contig name")  # fmt: skip
+    add("--model-per-sample", action="store_true",
+        help="multi-sample binning: train a model for each sample, not one for all")  # fmt: skip
+    add_min_sample_contigs(cli)
 
 
 def _add_run_control(cli: Cli) -> None:
@@ -81,9 +102,10 @@ def _add_run_control(cli: Cli) -> None:
 
 def _body(args: argparse.Namespace) -> None:
     from llmbin_core import pipeline
+    from llmbin_core.runoptions import RunOptions
 
     training = training_options(args)
-    options = pipeline.RunOptions(
+    options = RunOptions(
         contigs=tuple(args.contigs),
         out=args.out,
         bams=tuple(args.bam),
@@ -92,7 +114,13 @@ def _body(args: argparse.Namespace) -> None:
         reference=args.reference,
         profiles=args.profiles,
         marker_sets=args.marker_sets,
+        assembly_names=tuple(args.assembly_names),
+        separator=args.separator,
+        multi_sample=args.multi_sample,
         model=args.model,
+        init=args.init,
+        per_sample=args.model_per_sample,
+        taxonomy=args.taxonomy,
         glm=args.glm,
         min_length=args.min_length,
         min_mapq=args.min_mapq,
@@ -100,6 +128,7 @@ def _body(args: argparse.Namespace) -> None:
         n_views=args.views,
         seed=args.seed,
         grid=args.grid,
+        min_sample_contigs=args.min_sample_contigs,
         min_bin_size=args.min_bin_size,
         choose=args.choose,
         compress=args.gzip,
@@ -115,22 +144,41 @@ def _body(args: argparse.Namespace) -> None:
                 f"{step.stage}\t{'run' if step.reason else 'skip'}\t{step.reason or 'up to date'}"
             )
         return
-    _show(pipeline.read_bins(args.out), args.out)
+    from llmbin_core.results import read_result
+
+    _show(read_result(args.out, steps))
 
 
-def _show(bins: Sequence[dict[str, str]], out: Path) -> None:
-    names = ("bin", "bp", "completeness", "contamination", "class")
-    table = [names, *(tuple(row[name] for name in names) for row in bins[:_SHOWN_BINS])]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    for cells in table if bins else ():
-        padded = [cell.rjust(width) for cell, width in zip(cells, widths, strict=True)]
-        log.info("%s", "  ".join(padded))
-    if len(bins) > _SHOWN_BINS:
-        log.info("... and %d more", len(bins) - _SHOWN_BINS)
-    near = sum(row["class"] == "near-complete" for row in bins)
-    log.info("%d bins, %d of them near-complete", len(bins), near)
-    for name in (outputs.BINS_FOLDER, outputs.BINS_TABLE, outputs.CONTIG2BIN, outputs.RUN_RECORD):
-        log.info("%s", out / name)
+def _show(result: RunResult) -> None:
+    """The last lines of a run: bins by class, what is in none, time and memory of the stages."""
+    from llmbin_core.wording import duration, megabases
+
+    rows = [("bins", "number", "size", "share")]
+    for name, bins in result.table.classes.items():
+        rows.append((name, str(len(bins)), *_part(sum(one.bp for one in bins), result.bp)))
+    rows.append(("in no bin", "", *_part(result.bp - result.binned_bp, result.bp)))
+    ran = {step.stage for step in result.steps if step.reason}
+    rows.append(("stages", "time", "CPU time", "memory"))
+    for stage in result.stages:
+        if stage.name in {step.stage for step in result.steps}:
+            times = (duration(stage.wall_seconds), duration(stage.cpu_seconds))
+            before = "" if stage.name in ran else " (before)"
+            rows.append((f"{stage.name}{before}", *times, f"{stage.peak_mib:.0f} MiB"))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for first, *others in rows:
+        cells = [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
+        log.info("%s", "  ".join((first.ljust(widths[0]), *cells)).rstrip())
+    near = len(result.table.classes["near-complete"])
+    size = megabases(result.binned_bp)
+    log.info("%d bins of %s, %d of them near-complete", len(result.bins), size, near)
+    for name in (outputs.BINS_FOLDER, outputs.BINS_TABLE, outputs.CONTIG2BIN, outputs.REPORT):
+        log.info("%s", result.folder / name)
+
+
+def _part(bp: int, whole: int) -> tuple[str, str]:
+    from llmbin_core.wording import megabases, percent
+
+    return megabases(bp), percent(bp / max(whole, 1))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

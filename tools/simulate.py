@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from llmbin_tools._common import log, make_parser, natural, positive, run_tool
+from llmbin_tools._common import log, make_parser, natural, number, positive, run_tool
 
 from llmbin_core.simulate.options import DEFAULT_GENOMES, SimulateOptions
 
@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_advanced(group: argparse._ArgumentGroup, default: SimulateOptions) -> None:
     add = group.add_argument
-    add("--depth-spread", type=float, default=default.depth_spread, metavar="X",
+    add("--depth-spread", type=number, default=default.depth_spread, metavar="X",
         help="standard deviation of log depth between genomes, and between samples")  # fmt: skip
     add("--presence", type=float, default=default.presence, metavar="P",
         help="probability that a genome is in a sample")  # fmt: skip

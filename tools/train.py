@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from llmbin_tools._common import make_parser, run_tool
-from llmbin_tools._options import add_out, add_training, training_options
+from llmbin_tools._options import add_out, add_split, add_training, training_options
 
 
 def _parser() -> argparse.ArgumentParser:
     cli = make_parser(
         "train",
         "Train a binning encoder on composition, coverage and, where given, embedding of one or\n"
-        "several samples, by contrasting views of contigs.",
-        "llmbin-train --features composition.safetensors coverage.safetensors "
-        "--out model.safetensors",
+        "several samples, by contrasting views of contigs. For a cohort, train on some samples\n"
+        "with one alignment each, and bin all of them with the model (llmbin run --model).",
+        "llmbin-train --features sample1 sample2 sample3 --out model.safetensors",
         seed=True,
         device=True,
     )
@@ -26,10 +26,10 @@ def _parser() -> argparse.ArgumentParser:
         nargs="+",
         required=True,
         metavar="PATH",
-        help="outputs of composition, coverage and embed, or folders that hold them; files of the "
-        "same contigs form a sample",
+        help="folders with the outputs of composition, coverage and embed, one for each sample; or "
+        "the files: those of the same contigs form a sample",
     )
-    add_out(cli, "model to write")
+    add_out(cli, "model to write (with --per-sample: folder)")
     cli.main.add_argument(
         "--curve", type=Path, default=None, metavar="TSV", help="also write the training curve"
     )
@@ -41,6 +41,15 @@ def _parser() -> argparse.ArgumentParser:
         help="written during training and removed after it; a training that was stopped goes on "
         "from there",
     )
+    cli.advanced.add_argument(
+        "--per-sample",
+        action="store_true",
+        help="with --separator: train a model for each sample, not one for all",
+    )
+    cli.advanced.add_argument(
+        "--half", action="store_true", help="store the weights in 16 bits: half the size"
+    )
+    add_split(cli)
     add_training(cli)
     return cli.parser
 
@@ -51,6 +60,11 @@ def _body(args: argparse.Namespace) -> None:
     stages.train(
         args.features,
         args.out,
+        separator=args.separator,
+        per_sample=args.per_sample,
+        init=args.init,
+        taxonomy=args.taxonomy,
+        half=args.half,
         curve_out=args.curve,
         checkpoint=args.checkpoint,
         device=args.device,

@@ -12,28 +12,29 @@ counted as a copy is made for fragmented assemblies:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 
-from llmbin_core.contigs import ContigTable
-from llmbin_core.markertable import MarkerHit, MarkerSets
+from llmbin_core.bins.markerindex import MarkerIndex
 
-# Two hits overlap when they share more than this part of the profile; alignments of the two
-# pieces of a cut gene run a little into each other.
-_SPAN_SLACK = 0.1
 # A copy shows at least this part of the profile (less the slack); shorter pieces are often
 # paralogues that share one motif with the family.
 _SECOND_COPY = 0.35
-# Copies that share more than this part of the 5-mers of their common span are redundant.
-_KMER, _SHARED_KMERS = 5, 0.5
+# Bases beyond the end of a contig whose markers it still shows, as fitted on 12 genomes of the
+# training set in pieces of N50 2.5 to 50 kb (tests/bench/quality.py). It is
+# about a third of a gene.
+_SHOWN_BEYOND = 350
+# Share of the markers by which whole genomes differ from what is expected (same data).
+_GENOMES_DIFFER = 0.02
 # A genome is reduced when the markers that reduced genomes lack are found less than this often,
 # relative to those they keep.
 _LOST_MARKERS = 0.5
+# ... or when its bp over its bacterial completeness, which is less than its true completeness,
+# stays below this size.
+_REDUCED_BP = 1.2e6
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class Quality:
     ----------
     completeness, contamination, redundancy : float64
         Percent. Redundancy counts copies nearly identical to another one of the bin.
+    error : float64
+        Standard error of the completeness, percent points.
     domain : int64
         Index into `MarkerIndex.domains` of the marker sets that were used.
     markers : int64
@@ -51,114 +54,11 @@ class Quality:
     """
 
     completeness: NDArray[np.float64]
+    error: NDArray[np.float64]
     contamination: NDArray[np.float64]
     redundancy: NDArray[np.float64]
     domain: NDArray[np.int64]
     markers: NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class MarkerIndex:
-    """Marker hits of a contig set, laid out for counting.
-
-    Attributes
-    ----------
-    domains : tuple of str
-    set_weights, marker_weights : float64 [domains, m]
-        Weight of each marker in the completeness of a domain, over its sets and over its markers
-        alone; each row sums to 1.
-    marker, group : int32 [h]
-        Marker of each hit, and its group of nearly identical copies. Hits are sorted by contig.
-    begin, end : float64 [h]
-        Span on the profile as a share of its length, shrunk by the tolerated overlap.
-    offsets : int64 [n + 1]
-        Hits of contig i are ``offsets[i]:offsets[i + 1]``.
-    """
-
-    domains: tuple[str, ...]
-    set_weights: NDArray[np.float64]
-    marker_weights: NDArray[np.float64]
-    marker: NDArray[np.int32]
-    group: NDArray[np.int32]
-    begin: NDArray[np.float64]
-    end: NDArray[np.float64]
-    offsets: NDArray[np.int64]
-
-
-def index_markers(hits: Sequence[MarkerHit], contigs: ContigTable, sets: MarkerSets) -> MarkerIndex:
-    """Lay out the hits of a contig set; hits of contigs and markers outside of it are left out.
-
-    Parameters
-    ----------
-    hits : sequence of MarkerHit
-    contigs : ContigTable
-        n contigs.
-    sets : mapping
-        Domain -> collocated sets of marker names.
-    """
-    row_of = {name: row for row, name in enumerate(contigs.names)}
-    names = sorted({m for groups in sets.values() for group in groups for m in group})
-    column_of = {name: column for column, name in enumerate(names)}
-    known = [h for h in hits if h.contig in row_of and h.marker in column_of]
-    known.sort(key=lambda h: (row_of[h.contig], column_of[h.marker], h.begin))
-    rows = np.array([row_of[h.contig] for h in known], dtype=np.int64)
-    marker = np.array([column_of[h.marker] for h in known], dtype=np.int32)
-    length = np.array([h.profile_length for h in known], dtype=np.float64)
-    begin = np.array([h.profile_from - 1 for h in known], dtype=np.float64) / length
-    end = np.array([h.profile_to for h in known], dtype=np.float64) / length
-    slack = np.minimum(_SPAN_SLACK / 2, (end - begin) / 4)
-    set_weights, marker_weights = _weights(sets, column_of)
-    return MarkerIndex(
-        tuple(sets),
-        set_weights,
-        marker_weights,
-        marker,
-        _redundant_groups(known, marker),
-        begin + slack,
-        end - slack,
-        np.searchsorted(rows, np.arange(len(contigs) + 1)),
-    )
-
-
-def _weights(
-    sets: MarkerSets, column_of: Mapping[str, int]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    by_set = np.zeros((len(sets), len(column_of)))
-    for row, groups in enumerate(sets.values()):
-        for group in groups:
-            by_set[row, [column_of[m] for m in group]] = 1 / (len(group) * len(groups))
-    alone = (by_set > 0) / np.maximum((by_set > 0).sum(axis=1, keepdims=True), 1)
-    return by_set, alone
-
-
-def _redundant_groups(hits: Sequence[MarkerHit], marker: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Number the groups of nearly identical copies (single linkage within a marker)."""
-    kmers = [_kmers(h.protein) for h in hits]
-    number: dict[tuple[int, str], int] = {}
-    # A k-mer of another marker is another column: only copies of one marker are compared.
-    columns = [
-        number.setdefault((m, kmer), len(number))
-        for m, found in zip(marker.tolist(), kmers, strict=True)
-        for kmer in found
-    ]
-    sizes = np.array([len(found) for found in kmers], dtype=np.int64)
-    pointers = np.concatenate(([0], np.cumsum(sizes)))
-    n = len(hits)
-    ones = np.ones(len(columns), np.int32)
-    table = csr_array((ones, columns, pointers), shape=(n, max(len(number), 1)))
-    shared = (table @ table.T).tocoo()
-    i, j = shared.row, shared.col
-    begin = np.array([h.profile_from for h in hits], dtype=np.int64)
-    end = np.array([h.profile_to for h in hits], dtype=np.int64)
-    common = np.minimum(end[i], end[j]) - np.maximum(begin[i], begin[j]) + 1 - (_KMER - 1)
-    comparable = np.clip(common, 1, np.minimum(sizes[i], sizes[j]))
-    near = shared.data > _SHARED_KMERS * comparable
-    links = csr_array((near[near], (i[near], j[near])), shape=(n, n))
-    return np.asarray(connected_components(links, directed=False)[1], dtype=np.int32)
-
-
-def _kmers(protein: str) -> list[str]:
-    return sorted({protein[i : i + _KMER] for i in range(len(protein) - _KMER + 1)})
 
 
 def estimate(index: MarkerIndex, bins: Sequence[NDArray[np.integer]]) -> Quality:
@@ -173,7 +73,8 @@ def estimate(index: MarkerIndex, bins: Sequence[NDArray[np.integer]]) -> Quality
     k, m = len(bins), index.set_weights.shape[1]
     sizes = np.array([len(b) for b in bins], dtype=np.int64)
     rows = np.concatenate(bins) if k else np.empty(0, np.int64)
-    hits, of_bin = _hits_of(index, rows, np.repeat(np.arange(k), sizes))
+    of_row = np.repeat(np.arange(k), sizes)
+    hits, of_bin = _hits_of(index, rows, of_row)
     key = of_bin * m + index.marker[hits]
     keys, copies, redundant = _count_copies(index, hits, key)
     bin_of, marker_of = keys // m, keys % m
@@ -182,11 +83,13 @@ def estimate(index: MarkerIndex, bins: Sequence[NDArray[np.integer]]) -> Quality
         per_domain = [np.bincount(bin_of, w[marker_of] * values, minlength=k) for w in weights]
         return np.stack(per_domain)
 
-    domain = _domain(index, total(index.marker_weights, copies))
+    bp = np.bincount(of_row, index.lengths[rows], k).astype(np.float64)
+    complete = _share_of_genome(total(index.set_weights, np.ones_like(copies)), sizes, bp)
+    domain = _domain(index, total(index.marker_weights, copies), complete, bp)
     pick = (domain, np.arange(k))
-    present = np.ones_like(copies)
     return Quality(
-        100 * total(index.set_weights, present)[pick],
+        100 * complete[pick],
+        100 * _standard_error(complete[pick], index.n_sets[domain], sizes),
         100 * total(index.set_weights, copies - 1)[pick],
         100 * total(index.set_weights, redundant)[pick],
         domain,
@@ -194,12 +97,43 @@ def estimate(index: MarkerIndex, bins: Sequence[NDArray[np.integer]]) -> Quality
     )
 
 
-def _domain(index: MarkerIndex, explained: NDArray[np.float64]) -> NDArray[np.int64]:
+def _share_of_genome(
+    found: NDArray[np.float64], sizes: NDArray[np.int64], bp: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Share of the genome that is there, from the share of its markers that were found.
+
+    A gene across a contig end is found from either contig, so short contigs show more markers than
+    they hold bases: 1 + g / l pieces show a marker of a genome in contigs of mean length l, and a
+    share c of all pieces shows 1 - (1 - c) ** (1 + g / l) of the markers.
+    """
+    pieces = 1 + _SHOWN_BEYOND * sizes / np.maximum(bp, 1)
+    return np.asarray(1 - (1 - np.clip(found, 0, 1)) ** (1 / pieces))
+
+
+def _standard_error(
+    complete: NDArray[np.float64], n_sets: NDArray[np.int64], sizes: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Of the completeness: marker sets and contigs are samples of the genome, and genomes differ.
+
+    A set is there or not by chance, and so is a contig with all of its sets; the genome has as
+    many contigs as the bin over its completeness.
+    """
+    chance = complete * (1 - complete) * (1 / n_sets + complete / np.maximum(sizes, 1))
+    return np.asarray(np.sqrt(chance + _GENOMES_DIFFER**2))
+
+
+def _domain(
+    index: MarkerIndex,
+    explained: NDArray[np.float64],
+    complete: NDArray[np.float64],
+    bp: NDArray[np.float64],
+) -> NDArray[np.int64]:
     """Per bin the domain whose markers were found most often: [domains, k] -> [k].
 
     Reduced genomes keep a part of the bacterial markers. They are told from bacterial genomes of
-    which a part was assembled by what the others do: these are missing from a reduced genome, and
-    from a partial one as often as any.
+    which a part was assembled by their size, as far as the bacterial markers let it be told from
+    the part, or by what they lost: those markers are missing from a reduced genome, and from a
+    partial one as often as any.
     """
     names = list(index.domains)
     if not {"reduced", "bacteria"} <= set(names):
@@ -211,7 +145,8 @@ def _domain(index: MarkerIndex, explained: NDArray[np.float64]) -> NDArray[np.in
     ranked = explained.copy()
     ranked[reduced] = -1
     best = ranked.argmax(axis=0)
-    is_reduced = (best == bacteria) & (lost < _LOST_MARKERS * explained[reduced])
+    small = bp < _REDUCED_BP * complete[bacteria]
+    is_reduced = (best == bacteria) & (small | (lost < _LOST_MARKERS * explained[reduced]))
     return np.where(is_reduced, reduced, best)
 
 

@@ -17,17 +17,20 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
-from llmbin_core.bins.quality import MarkerIndex, Quality, estimate
+from llmbin_core.bins.markerindex import MarkerIndex
+from llmbin_core.bins.quality import Quality, estimate
 
 CONTAMINATION_WEIGHT = 2.0
 SIZE_WEIGHT = 2.0  # per Mb
 # Agreement is taken over at most this many partitions, evenly chosen.
 _MOST_PARTITIONS = 64
+# Contigs of candidates, with repeats, that are compared with a partition in one go.
+_BLOCK = 2_000_000
 # How many changed candidates are estimated in one go.
 _BATCH = 4096
 
@@ -68,32 +71,48 @@ def candidates_of(
         for rows in np.split(order, cuts[1:]) if len(order) else ():
             if partition[rows[0]] >= 0 and lengths[rows].sum() >= min_size:
                 found[rows.tobytes()] = rows
-    judges = _judges(labels, lengths)
-    return [Candidate(rows, _agreement(rows, lengths, judges)) for rows in found.values()]
-
-
-Judge = tuple[NDArray[Any], NDArray[np.float64]]
-
-
-def _judges(labels: NDArray[np.int32], lengths: NDArray[np.int64]) -> list[Judge]:
-    """Labels (-1 moved to 0) and cluster sizes (bp) of the partitions that are asked."""
-    step = max(1, -(-len(labels) // _MOST_PARTITIONS))
-    shifted = labels[::step] + 1
-    return [(p, np.bincount(p, lengths).astype(np.float64)) for p in shifted]
+    different = list(found.values())
+    agreement = _agreement(different, labels, lengths)
+    return [Candidate(r, a) for r, a in zip(different, agreement.tolist(), strict=True)]
 
 
 def _agreement(
-    rows: NDArray[np.int64], lengths: NDArray[np.int64], judges: Sequence[Judge]
-) -> float:
-    """Mean over partitions of the largest Jaccard index (bp) with one of their clusters."""
-    weights = lengths[rows].astype(np.float64)
-    size = weights.sum()
-    best = 0.0
-    for partition, sizes in judges:
-        shared = np.bincount(partition[rows], weights)
-        shared[0] = 0.0
-        best += float((shared / (size + sizes[: len(shared)] - shared)).max())
-    return best / max(len(judges), 1)
+    rows: Sequence[NDArray[np.int64]], labels: NDArray[np.int32], lengths: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Per candidate the mean over partitions of its largest Jaccard index (bp) with a cluster."""
+    judges = labels[:: max(1, -(-len(labels) // _MOST_PARTITIONS))]
+    total = np.zeros(len(rows))
+    sizes = np.array([len(r) for r in rows], dtype=np.int64)
+    # Blocks of candidates bound the memory of the products.
+    blocks = np.split(np.arange(len(rows)), np.flatnonzero(np.diff(np.cumsum(sizes) // _BLOCK)) + 1)
+    for block in blocks if len(rows) else ():
+        members = np.concatenate([rows[c] for c in block])
+        pointers = np.concatenate(([0], np.cumsum(sizes[block])))
+        weights = lengths[members].astype(np.float64)
+        table = csr_array((weights, members, pointers), shape=(len(block), len(lengths)))
+        own = table.sum(axis=1)
+        for judge in judges:
+            total[block] += _best_jaccard(table, own, judge, lengths)
+    return total / max(len(judges), 1)
+
+
+def _best_jaccard(
+    table: csr_array, own: NDArray[np.float64], judge: NDArray[np.int32], lengths: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Largest Jaccard index of each row of a table (candidates x contigs, bp) with a cluster."""
+    known = np.flatnonzero(judge >= 0)
+    clusters = int(judge.max(initial=-1)) + 1
+    best = np.zeros(len(own))
+    if not len(known):
+        return best
+    theirs = np.bincount(judge[known], lengths[known], clusters)
+    one = csr_array((np.ones(len(known)), (known, judge[known])), shape=(len(judge), clusters))
+    shared = table @ one
+    owner = np.repeat(np.arange(len(own)), np.diff(shared.indptr))
+    jaccard = shared.data / (own[owner] + theirs[shared.indices] - shared.data)
+    filled = np.flatnonzero(np.diff(shared.indptr))
+    best[filled] = np.maximum.reduceat(jaccard, shared.indptr[filled])
+    return best
 
 
 def choose_bins(
@@ -113,21 +132,33 @@ def choose_bins(
     min_size : int
         bp.
     choose : str
-        ``bins``: bin by bin over all partitions; ``partition``: the best partition as a whole.
+        ``bins``: bin by bin over all partitions, unless by its own estimate the best partition
+        has more good bins; ``partition``: the best partition as a whole.
 
     Returns
     -------
     list of int64 [size]
         Rows of the contigs of each bin, best bin first.
     """
+    best = _best_partition(labels, index, lengths, min_size)
+    whole = select_bins(candidates_of(best, lengths, min_size), index, lengths, min_size)
     if choose == "partition":
-        labels = _best_partition(labels, index, lengths, min_size)
-    return select_bins(candidates_of(labels, lengths, min_size), index, lengths, min_size)
+        return whole
+    apart = select_bins(candidates_of(labels, lengths, min_size), index, lengths, min_size)
+    return max(apart, whole, key=lambda bins: good_bins(estimate(index, bins)))
 
 
 # The published choice: bins count once for each of these least completenesses and each of these
 # largest contaminations that they keep (%).
 _LEVELS = [(least, most) for least in (50, 70, 90) for most in (10, 5)]
+
+
+def good_bins(quality: Quality) -> int:
+    """Bins that reach a level of quality, summed over the levels of the published choice."""
+    return sum(
+        int(((quality.completeness > least) & (quality.contamination < most)).sum())
+        for least, most in _LEVELS
+    )
 
 
 def _best_partition(
@@ -137,11 +168,7 @@ def _best_partition(
     best, most = 0, -1
     for number in range(len(labels)):
         part = candidates_of(labels[number : number + 1], lengths, min_size)
-        q = estimate(index, [c.rows for c in part])
-        count = sum(
-            int(((q.completeness > least) & (q.contamination < level)).sum())
-            for least, level in _LEVELS
-        )
+        count = good_bins(estimate(index, [c.rows for c in part]))
         if count > most:
             best, most = number, count
     return labels[best : best + 1]

@@ -36,6 +36,12 @@ def quality_class(completeness: float, contamination: float) -> str:
     return "low"
 
 
+def number_names(prefix: str, count: int) -> list[str]:
+    """Names of bins: ``prefix.001``, ``prefix.002``, ..."""
+    digits = max(3, len(str(count)))
+    return [f"{prefix}.{number:0{digits}d}" for number in range(1, count + 1)]
+
+
 def write_bins(
     folder: Path,
     contigs: ContigSet,
@@ -44,7 +50,7 @@ def write_bins(
     domains: Sequence[str],
     depths: Depths | None = None,
     compress: bool = False,
-    prefix: str = "bin",
+    names: Sequence[str] | None = None,
 ) -> None:
     """Write everything that follows from the chosen bins.
 
@@ -64,11 +70,10 @@ def write_bins(
     depths : Depths, optional
     compress : bool
         Gzip the FASTA files.
-    prefix : str
-        Bins are named ``prefix.001``, ``prefix.002``, ...
+    names : sequence of str, optional
+        Of the bins; without them ``bin.001``, ``bin.002``, ...
     """
-    digits = max(3, len(str(len(bins))))
-    names = [f"{prefix}.{number:0{digits}d}" for number in range(1, len(bins) + 1)]
+    names = number_names("bin", len(bins)) if names is None else names
     ordered = [np.sort(rows) for rows in bins]
     ending = ".gz" if compress else ""
     with atomic_folder(folder / outputs.BINS_FOLDER) as temporary:
@@ -109,8 +114,8 @@ def _summary(
     depths: Depths | None,
 ) -> str:
     header = [
-        "bin", "contigs", "bp", "n50", "gc", "completeness", "contamination", "redundancy",
-        "class", "domain", "markers",
+        "bin", "contigs", "bp", "n50", "gc", "completeness", "completeness_error", "contamination",
+        "redundancy", "class", "domain", "markers",
     ]  # fmt: skip
     header += [f"depth:{sample}" for sample in depths.samples] if depths else []
     lines = ["\t".join(header)]
@@ -125,6 +130,7 @@ def _summary(
             str(n50(lengths)),
             f"{_gc(contigs, rows):.4f}",
             f"{completeness:.2f}",
+            f"{quality.error[number]:.2f}",
             f"{contamination:.2f}",
             f"{quality.redundancy[number]:.2f}",
             quality_class(completeness, contamination),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -29,17 +29,26 @@ class CheckpointFile:
     Parameters
     ----------
     path : Path
-    samples, shape, options
+    samples, shape, options, init
         What the run is made of; a checkpoint of other ones is left aside.
     """
 
     def __init__(
-        self, path: Path, samples: Sequence[Sample], shape: NetworkShape, options: Any
+        self,
+        path: Path,
+        samples: Sequence[Sample],
+        shape: NetworkShape,
+        options: Any,
+        init: Mapping[str, torch.Tensor] | None = None,
     ) -> None:
         self.path = path
         run = [asdict(shape), asdict(options), [s.contigs.digest for s in samples]]
         sums = [float(v.sum(dtype="float64")) for s in samples for v in s.features.values()]
-        self._run = hashlib.sha256(json.dumps([run, sums], sort_keys=True).encode()).hexdigest()
+        sums += [float(tensor.double().sum()) for tensor in (init or {}).values()]
+        species = [None if s.species is None else s.species.tolist() for s in samples]
+        self._run = hashlib.sha256(
+            json.dumps([run, sums, species], sort_keys=True).encode()
+        ).hexdigest()
 
     def save(
         self,

@@ -7,23 +7,18 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save
 
 from llmbin_core import __version__
-from llmbin_core.encoder.features import Sample
+from llmbin_core.encoder.features import FEATURES_VERSION, Sample
+from llmbin_core.encoder.modelcard import KEY, SCHEMA, SCHEMA_VERSION, Card, kind_of, read_card
 from llmbin_core.encoder.network import BinningEncoder, NetworkShape
 from llmbin_core.encoder.train import EpochLog, TrainingOptions
 from llmbin_core.errors import InputError
-from llmbin_core.files import atomic_path, compression_of
-
-_KEY = "llmbin"
-_SCHEMA, _SCHEMA_VERSION = "encoder", 1
-
-Card = dict[str, Any]
+from llmbin_core.files import atomic_path
 
 
 def save_model(
@@ -32,6 +27,9 @@ def save_model(
     samples: Sequence[Sample],
     options: TrainingOptions,
     curve: Sequence[EpochLog],
+    *,
+    half: bool = False,
+    init: Card | None = None,
 ) -> None:
     """Write a model file atomically.
 
@@ -43,24 +41,47 @@ def save_model(
         What it was trained on; at least one.
     options : TrainingOptions
     curve : sequence of EpochLog
+    half : bool
+        Store weights in 16 bits: half the size; latents change by rounding.
+    init : dict, optional
+        Card of the model that the training began with.
     """
+    first = samples[0]
     card: Card = {
-        "schema": _SCHEMA,
-        "schema_version": _SCHEMA_VERSION,
+        "schema": SCHEMA,
+        "schema_version": SCHEMA_VERSION,
         "llmbin_version": __version__,
+        "kind": kind_of(first),
+        "features_version": FEATURES_VERSION,
         "shape": asdict(encoder.shape),
-        "embedder": samples[0].embedder,
-        "depths": samples[0].depths,
-        "trained_on": {s.contigs.digest: len(s.contigs) for s in samples},
+        "embedder": first.embedder._asdict() if first.embedder else None,
+        "alignments": list(first.alignments) if len(first.alignments) > 1 else None,
+        "depths": len(first.alignments),
+        "trained_on": [_summary(sample) for sample in samples],
+        "init": init["digest"] if init else None,
         "options": asdict(options),
         "epochs_run": len(curve),
+        "first_loss": curve[0].loss,
         "final_loss": curve[-1].loss,
         "final_top1": curve[-1].top1,
     }
     weights = {name: tensor.cpu().contiguous() for name, tensor in encoder.state_dict().items()}
-    payload = save(weights, metadata={_KEY: json.dumps(card, sort_keys=True)})
+    if half:
+        weights = {n: t.half() if t.is_floating_point() else t for n, t in weights.items()}
+    payload = save(weights, metadata={KEY: json.dumps(card, sort_keys=True)})
     with atomic_path(path) as temporary:
         temporary.write_bytes(payload)
+
+
+def _summary(sample: Sample) -> Card:
+    labelled = None if sample.species is None else int((sample.species >= 0).sum())
+    return {
+        "contigs": len(sample.contigs),
+        "bp": int(sample.contigs.lengths.sum()),
+        "digest": sample.contigs.digest,
+        "alignments": list(sample.alignments),
+        "with_species": labelled,
+    }
 
 
 def load_model(path: Path, device: torch.device) -> tuple[BinningEncoder, Card]:
@@ -78,17 +99,9 @@ def load_model(path: Path, device: torch.device) -> tuple[BinningEncoder, Card]:
     InputError
         Not a model file, or a damaged one.
     """
-    compression_of(path)  # a missing or unreadable file is reported as such
-    remedy = "give the output of llmbin-train"
-    try:
-        with safe_open(path, framework="pt", device=str(device)) as handle:
-            text = (handle.metadata() or {}).get(_KEY)
-            weights = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise InputError(f"{path}: not a model file, or cut short ({error}); {remedy}") from None
-    card: Card = json.loads(text) if text else {}
-    if card.get("schema") != _SCHEMA or card.get("schema_version", 0) > _SCHEMA_VERSION:
-        raise InputError(f"{path}: not a model of this version of LLMBin; {remedy}")
+    card = read_card(path)
+    with safe_open(path, framework="pt", device=str(device)) as handle:
+        weights = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
     encoder = BinningEncoder(NetworkShape(**card["shape"])).to(device)
     try:
         encoder.load_state_dict(weights)
@@ -96,38 +109,6 @@ def load_model(path: Path, device: torch.device) -> tuple[BinningEncoder, Card]:
         raise InputError(f"{path}: its weights do not fit its own card ({error})") from None
     card["digest"] = _digest(weights)
     return encoder.eval(), card
-
-
-def check_fit(path: Path, card: Card, sample: Sample) -> None:
-    """Refuse a model whose inputs are not those of a sample.
-
-    Raises
-    ------
-    InputError
-        Says which side to change.
-    """
-    expected = card["shape"]["inputs"]
-    found = {name: values.shape[2] for name, values in sample.features.items()}
-    for name in sorted(expected.keys() | found.keys()):
-        if name not in found:
-            raise InputError(
-                f"{path}: the model needs {name}, which the features lack; add the {name} file"
-            )
-        if name not in expected:
-            raise InputError(
-                f"{path}: the model was trained without {name}; leave the {name} file out or "
-                "train a model with it"
-            )
-    if expected.get("coverage") != found.get("coverage"):
-        raise InputError(
-            f"{path}: the model was trained with {card['depths']} coverage samples, the features "
-            f"have {sample.depths}; use the same number of alignments or train a model on these"
-        )
-    if card["embedder"] != sample.embedder:
-        raise InputError(
-            f"{path}: the model was trained on embeddings of {card['embedder']}, the features come "
-            f"from {sample.embedder}; embed with the gLM of the model or train a model on these"
-        )
 
 
 def _digest(weights: dict[str, torch.Tensor]) -> str:

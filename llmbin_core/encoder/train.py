@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,9 +17,10 @@ from torch.nn import functional
 
 from llmbin_core import progress
 from llmbin_core.contigs import n50
+from llmbin_core.encoder.batches import Batch, batches, halves_of
 from llmbin_core.encoder.checkpoint import CheckpointFile
 from llmbin_core.encoder.features import Sample
-from llmbin_core.encoder.loss import info_nce, top1_share
+from llmbin_core.encoder.loss import info_nce, pair_loss, top1_share
 from llmbin_core.encoder.network import BinningEncoder, NetworkShape
 from llmbin_core.errors import InputError, UsageError
 from llmbin_core.files import write_text
@@ -36,6 +37,8 @@ _CHECKPOINT_EPOCHS = 5
 EMBEDDING_SHARE = 1 / 3
 _TOP1_ENOUGH, _TOP1_EPOCHS, _FLAT_EPOCHS = 0.99, 3, 10
 
+OBJECTIVES = ("views", "pairs")
+
 
 @dataclass(frozen=True)
 class TrainingOptions:
@@ -43,6 +46,9 @@ class TrainingOptions:
 
     Attributes
     ----------
+    objective : str
+        ``views``: multi-view InfoNCE. ``pairs``: the two halves of a contig must link, random
+        pairs of contigs cannot.
     epochs, batch_size : int
         Passes over the contigs; contigs per batch (fewer when the sample has fewer).
     learning_rate, weight_decay : float
@@ -57,6 +63,7 @@ class TrainingOptions:
         Random seed of initial weights, batches and dropout.
     """
 
+    objective: str = "views"
     epochs: int = 30
     batch_size: int = 1024
     learning_rate: float = 1e-3
@@ -68,6 +75,8 @@ class TrainingOptions:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        if self.objective not in OBJECTIVES:
+            raise UsageError(f"objective '{self.objective}': use one of {', '.join(OBJECTIVES)}")
         if self.epochs < 1 or self.batch_size < 2:
             raise UsageError("training needs at least 1 epoch and batches of at least 2 contigs")
         if self.views_per_step < 2:
@@ -108,14 +117,9 @@ def make_plan(
         An unknown option, or one out of range.
     """
     first = samples[0]
-    inputs = {name: values.shape[2] for name, values in first.features.items()}
     for other in samples[1:]:
-        theirs = {name: values.shape[2] for name, values in other.features.items()}
-        if (theirs, other.embedder) != (inputs, first.embedder):
-            raise InputError(
-                f"the samples have different features: {inputs} from {first.embedder} and "
-                f"{theirs} from {other.embedder}; make them with the same gLM and number of BAMs"
-            )
+        _check_alike(first, other)
+    inputs = {name: values.shape[2] for name, values in first.features.items()}
     of_network = {f.name for f in fields(NetworkShape)} - {"inputs"}
     shape = {k: v for k, v in options.items() if k in of_network}
     training = {k: v for k, v in options.items() if k not in of_network}
@@ -125,16 +129,42 @@ def make_plan(
         raise UsageError(str(error)) from None
 
 
+def _check_alike(one: Sample, other: Sample) -> None:
+    """Refuse to train one model on samples whose features mean different things."""
+    first, second = (
+        ", ".join(f"{name} {values.shape[2]}" for name, values in sorted(s.features.items()))
+        for s in (one, other)
+    )
+    if first != second:
+        raise InputError(
+            f"the samples have different features ({first}; {second}); make them with the same "
+            "gLM and the same number of alignments"
+        )
+    if one.embedder and other.embedder and one.embedder.digest != other.embedder.digest:
+        raise InputError(
+            f"the embeddings of the samples come from different gLMs ({one.embedder.name}, "
+            f"{other.embedder.name}, or other weights); embed all samples with the same one"
+        )
+    if len(one.alignments) > 1 and one.alignments != other.alignments:
+        raise InputError(
+            f"the samples have coverage over different alignments ({', '.join(one.alignments)}; "
+            f"{', '.join(other.alignments)}); with more than one alignment a model serves one set "
+            "of them: train on samples with the same ones, or with one alignment each"
+        )
+
+
 def train_encoder(
     samples: Sequence[Sample],
     shape: NetworkShape,
     options: TrainingOptions,
     device: torch.device,
     checkpoint: Path | None = None,
+    init: Mapping[str, Tensor] | None = None,
 ) -> tuple[BinningEncoder, list[EpochLog]]:
     """Train an encoder.
 
     The negatives of a batch come from one sample; samples alternate in proportion to their contigs.
+    Where samples have `species`, those decide which contigs are negatives of each other.
 
     Parameters
     ----------
@@ -143,8 +173,9 @@ def train_encoder(
     options : TrainingOptions
     device : torch.device
     checkpoint : Path, optional
-        Written every few epochs; where it exists and stems from the same run it is continued, with
-        the result that an uninterrupted run would have had.
+        Written every few epochs; one of the same run is continued, with the same result.
+    init : mapping, optional
+        Weights to begin with.
 
     Returns
     -------
@@ -154,12 +185,14 @@ def train_encoder(
     """
     torch.manual_seed(options.seed)
     encoder = BinningEncoder(shape).to(device)
+    encoder.load_state_dict(init or encoder.state_dict())
     optimizer = torch.optim.AdamW(
         encoder.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay
     )
     temperature = choose_temperature(samples, options)
+    halves = [halves_of(sample) for sample in samples] if options.objective == "pairs" else None
     curve: list[EpochLog] = []
-    state = CheckpointFile(checkpoint, samples, shape, options) if checkpoint else None
+    state = CheckpointFile(checkpoint, samples, shape, options, init) if checkpoint else None
     if state:
         curve = [EpochLog(int(row[0]), *row[1:]) for row in state.restore(encoder, optimizer)]
     with progress.task("training", options.epochs, "epochs") as task:
@@ -168,7 +201,13 @@ def train_encoder(
             if _converged(curve):
                 log.info("training converged after %d epochs", epoch)
                 break
-            curve.append(_epoch(encoder, optimizer, samples, temperature, options, device, epoch))
+            rate = _begin_epoch(encoder, optimizer, options, epoch)
+            steps = [
+                _step(encoder, optimizer, batch, temperature, options, device)
+                for batch in batches(samples, options, epoch, halves)
+            ]
+            loss, top1 = np.mean(steps, axis=0).tolist() if steps else (0.0, 0.0)
+            curve.append(EpochLog(epoch + 1, loss, top1, rate))
             log.debug("epoch %d: loss %.4f, top-1 %.4f", *curve[-1][:3])
             task.advance()
             if state and (epoch + 1) % _CHECKPOINT_EPOCHS == 0:
@@ -176,33 +215,38 @@ def train_encoder(
     return encoder.eval(), curve
 
 
-def write_curve(path: Path, curve: Sequence[EpochLog]) -> None:
-    """Write the training curve as TSV."""
-    rows = [f"{e.epoch}\t{e.loss:.6f}\t{e.top1:.4f}\t{e.learning_rate:.6g}\n" for e in curve]
-    write_text(path, "epoch\tloss\ttop1\tlearning_rate\n" + "".join(rows))
+def write_curve(path: Path, curves: Mapping[str, Sequence[EpochLog]]) -> None:
+    """Write training curves as TSV.
+
+    Parameters
+    ----------
+    path : Path
+    curves : mapping
+        Sample -> curve; a single one named ``""`` has no column for the sample.
+    """
+    named = list(curves) != [""]
+    rows = ["epoch\tloss\ttop1\tlearning_rate" + ("\tsample" if named else "")]
+    for sample, curve in curves.items():
+        for e in curve:
+            row = f"{e.epoch}\t{e.loss:.6f}\t{e.top1:.4f}\t{e.learning_rate:.6g}"
+            rows.append(f"{row}\t{sample}" if named else row)
+    write_text(path, "\n".join(rows) + "\n")
 
 
-def _epoch(
+def _begin_epoch(
     encoder: BinningEncoder,
     optimizer: torch.optim.Optimizer,
-    samples: Sequence[Sample],
-    temperature: float,
     options: TrainingOptions,
-    device: torch.device,
     epoch: int,
-) -> EpochLog:
+) -> float:
+    """Set the learning rate and the random numbers of an epoch; returns the rate."""
     rate = _learning_rate(epoch, options)
     for group in optimizer.param_groups:
         group["lr"] = rate
     # Seeding each epoch makes a resumed run equal to an uninterrupted one.
     torch.manual_seed(options.seed * 1_000_003 + epoch + 1)
     encoder.train()
-    steps = [
-        _step(encoder, optimizer, batch, temperature, options, device)
-        for batch in _batches(samples, options, epoch)
-    ]
-    loss, top1 = np.mean(steps, axis=0) if steps else (0.0, 0.0)
-    return EpochLog(epoch + 1, float(loss), float(top1), rate)
+    return rate
 
 
 def _converged(curve: Sequence[EpochLog]) -> bool:
@@ -219,29 +263,6 @@ def _learning_rate(epoch: int, options: TrainingOptions) -> float:
     return options.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
 
 
-Batch = dict[str, NDArray[np.float32]]
-
-
-def _batches(samples: Sequence[Sample], options: TrainingOptions, epoch: int) -> Iterator[Batch]:
-    """Batches of one sample each, shuffled; every array is [V' * B, F] with view-major rows."""
-    rng = np.random.default_rng([options.seed, epoch])
-    plan: list[tuple[int, NDArray[np.int64]]] = []
-    for number, sample in enumerate(samples):
-        order = rng.permutation(len(sample.contigs))
-        count = max(1, round(len(order) / options.batch_size))
-        plan += [(number, part) for part in np.array_split(order, count) if len(part) > 1]
-    for item in rng.permutation(len(plan)):
-        number, rows = plan[item]
-        sample = samples[number]
-        wanted = min(options.views_per_step, sample.n_views)
-        others = 1 + rng.permutation(sample.n_views - 1)[: wanted - 1]
-        chosen = np.concatenate(([0], np.sort(others)))
-        yield {
-            name: values[rows][:, chosen].transpose(1, 0, 2).reshape(-1, values.shape[2])
-            for name, values in sample.features.items()
-        }
-
-
 def _step(
     encoder: BinningEncoder,
     optimizer: torch.optim.Optimizer,
@@ -250,19 +271,27 @@ def _step(
     options: TrainingOptions,
     device: torch.device,
 ) -> tuple[float, float]:
-    features = {name: torch.from_numpy(values).to(device) for name, values in batch.items()}
-    n_views = options.views_per_step
+    features = {
+        name: torch.from_numpy(values).to(device) for name, values in batch.features.items()
+    }
+    species = None if batch.species is None else torch.from_numpy(batch.species).to(device)
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
         latent, branches = encoder(features)
-    loss: Tensor = info_nce(latent, n_views, temperature)
+
+    def contrast(z: Tensor) -> Tensor:
+        if options.objective == "pairs":
+            return pair_loss(z, species)
+        return info_nce(z, batch.n_views, temperature, species=species)
+
+    loss = contrast(latent)
     weights = {"coverage": options.coverage_weight, "embedding": options.embedding_weight}
     for name, branch in branches.items():
         if weights[name]:
-            loss = loss + weights[name] * info_nce(branch, n_views, temperature)
+            loss = loss + weights[name] * contrast(branch)
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
-    return float(loss.detach()), top1_share(latent, n_views)
+    return float(loss.detach()), top1_share(latent, batch.n_views)
 
 
 @torch.no_grad()

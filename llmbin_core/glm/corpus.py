@@ -163,7 +163,11 @@ def read_catalog(path: Path) -> dict[str, dict[str, str]]:
         No column ``id``, or an id given twice.
     """
     with open_decompressed(path) as handle:
-        rows = csv.DictReader(handle.read().decode().splitlines(), delimiter="\t")
+        try:
+            lines = handle.read().decode().splitlines()
+        except UnicodeDecodeError as error:
+            raise InputError(f"{path}: is not UTF-8 text ({error}); save it as UTF-8") from None
+        rows = csv.DictReader(lines, delimiter="\t")
         if "id" not in (rows.fieldnames or ()):
             raise InputError(f"{path}: a catalog is a TSV file with a header and a column 'id'")
         catalog: dict[str, dict[str, str]] = {}

@@ -8,19 +8,11 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from llmbin_core.errors import EnvironmentFault, InputError
+from llmbin_core import defaults
+from llmbin_core.errors import EnvironmentFault
 from llmbin_core.glm.base import Embedder
-from llmbin_core.glm.modelfolder import CONFIG, FORMAT, load_model, read_config
-
-DEFAULT = "compact"
-_HUB = "hf:"
-_CONFIG, _WEIGHTS, _CARD = "config.json", "model.safetensors", "README.md"
-
-
-def bundled() -> dict[str, Path]:
-    """Folders of the gLMs that come with the program, by name."""
-    root = Path(__file__).parent / "data"
-    return {p.parent.name: p.parent for p in sorted(root.glob(f"*/{CONFIG}"))}
+from llmbin_core.glm.modelfolder import FORMAT, load_model, read_config
+from llmbin_core.registry import GLM, find
 
 
 def load_embedder(
@@ -29,7 +21,8 @@ def load_embedder(
     *,
     trust_remote_code: bool = False,
 ) -> Embedder:
-    """An embedder by name (bundled gLM or baseline ``tnf``, ``spectrum``) or from a folder.
+    """An embedder by name (bundled or installed gLM, baseline ``tnf``, ``spectrum``) or from a
+    folder.
 
     Parameters
     ----------
@@ -52,14 +45,11 @@ def load_embedder(
     """
     device = torch.device(device or "cpu")
     name = str(name_or_path)
-    if name in ("tnf", "spectrum"):
+    if name in defaults.BASELINES:
         from llmbin_core.glm.spectra import SpectrumEmbedder
 
         return SpectrumEmbedder((4,) if name == "tnf" else (4, 5, 6), name)
-    path = _download(name) if name.startswith(_HUB) else bundled().get(name, Path(name))
-    if not path.is_dir():
-        known = ", ".join([*bundled(), "tnf", "spectrum"])
-        raise InputError(f"gLM '{name}': neither a known name ({known}) nor a folder")
+    path = _download(name) if name.startswith(defaults.HUB_PREFIX) else find(name, GLM)
     config = read_config(path)
     if config.get("format") != FORMAT:
         from llmbin_core.glm.pretrained import load_published
@@ -78,7 +68,7 @@ def _download(name: str) -> Path:
             f"{name}: needs the library huggingface_hub; pip install 'llmbin[glm-hub]'"
         ) from None
     try:
-        return Path(client.snapshot_download(name.removeprefix(_HUB)))
+        return Path(client.snapshot_download(name.removeprefix(defaults.HUB_PREFIX)))
     except (OSError, ValueError) as error:
         raise EnvironmentFault(
             f"{name}: cannot be fetched ({error}); check the name and the network, or give a folder"

@@ -7,7 +7,8 @@ what it writes.
 
 from __future__ import annotations
 
-from llmbin_core.stages.binning import cluster, encode, make_bins, train
+from llmbin_core.stages.binning import cluster, make_bins
+from llmbin_core.stages.encoding import encode, train
 from llmbin_core.stages.features import (
     composition,
     coverage,
@@ -18,6 +19,7 @@ from llmbin_core.stages.features import (
     merge_shards,
     prepare,
 )
+from llmbin_core.stages.reporting import report
 
 __all__ = [
     "cluster",
@@ -31,5 +33,6 @@ __all__ = [
     "merge_markers",
     "merge_shards",
     "prepare",
+    "report",
     "train",
 ]

@@ -1,99 +1,31 @@
-"""Stages that work on all contigs of a sample: from features to bins."""
+"""Stages that work on all contigs of a sample: from latents to bins."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llmbin_core import defaults, outputs
-from llmbin_core.errors import InputError
+from llmbin_core.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from llmbin_core.bins.outliers import Outlier
+    from llmbin_core.bins.quality import Quality
+    from llmbin_core.bins.writing import Depths
+    from llmbin_core.bintable import BinTable
+    from llmbin_core.bysample import SampleSummary
+    from llmbin_core.contigs import ContigSet, ContigTable
+    from llmbin_core.markertable import MarkerHit, MarkerSets
+    from llmbin_core.stagefile import StageFile
 
 log = logging.getLogger("llmbin")
-
-Shard = tuple[int, int]
-
-
-def train(
-    features: Sequence[Path],
-    out: Path,
-    *,
-    curve_out: Path | None = None,
-    checkpoint: Path | None = None,
-    device: str = "auto",
-    threads: int = 1,
-    **options: Any,
-) -> None:
-    """Train a binning encoder on the features of one or several samples.
-
-    Parameters
-    ----------
-    features : sequence of Path
-        Stage files, or folders that hold them; files of the same contigs form a sample.
-    out : Path
-        Model file.
-    curve_out : Path, optional
-        Training curve (TSV).
-    checkpoint : Path, optional
-        Written during training; an existing one is continued.
-    device, threads
-        Where to compute.
-    **options
-        Of `llmbin_core.encoder.train.TrainingOptions` and `NetworkShape`.
-    """
-    from llmbin_core.device import choose_device, use_threads
-    from llmbin_core.encoder.features import load_samples
-    from llmbin_core.encoder.modelfile import save_model
-    from llmbin_core.encoder.train import make_plan, train_encoder, write_curve
-
-    use_threads(threads)
-    samples = load_samples(features)
-    shape, settings = make_plan(samples, options)
-    encoder, curve = train_encoder(samples, shape, settings, choose_device(device), checkpoint)
-    save_model(out, encoder, samples, settings, curve)
-    if curve_out is not None:
-        write_curve(curve_out, curve)
-    if checkpoint is not None:
-        checkpoint.unlink(missing_ok=True)
-
-
-def encode(
-    features: Sequence[Path], model: Path, out: Path, *, device: str = "auto", threads: int = 1
-) -> None:
-    """Write the latents of one sample: ``latent`` float32 [n, d], unit vectors.
-
-    Parameters
-    ----------
-    features : sequence of Path
-        Stage files of one sample, or the folder that holds them.
-    model : Path
-        Output of `train`.
-    """
-    from llmbin_core.device import choose_device, use_threads
-    from llmbin_core.encoder.features import load_samples
-    from llmbin_core.encoder.modelfile import check_fit, load_model
-    from llmbin_core.encoder.train import encode as latents_of
-    from llmbin_core.files import fingerprint
-    from llmbin_core.stagefile import Provenance, write_stage
-
-    use_threads(threads)
-    samples = load_samples(features)
-    if len(samples) != 1:
-        raise InputError(
-            f"the features belong to {len(samples)} different sets of contigs; encode one at a time"
-        )
-    target = choose_device(device)
-    encoder, card = load_model(model, target)
-    check_fit(model, card, samples[0])
-    latent = latents_of(encoder, samples[0], target)
-    inputs = {outputs.MODEL: fingerprint(model)}
-    write_stage(
-        out,
-        samples[0].contigs,
-        {"latent": latent},
-        Provenance("latent", samples[0].seed, samples[0].n_views, {"model": card}, inputs),
-    )
 
 
 def cluster(
@@ -101,11 +33,15 @@ def cluster(
     markers: Path,
     out: Path,
     *,
+    sample: str | None = None,
+    min_sample_contigs: int = defaults.MIN_SAMPLE_CONTIGS,
     grid: str = defaults.GRID,
     seed: int = defaults.RANDOM_SEED,
     threads: int = 1,
-) -> None:
+) -> StageFile:
     """Write candidate partitions: ``labels`` int32 [partitions, n].
+
+    Where `encode` told samples apart, each is clustered on its own, and no cluster spans samples.
 
     Parameters
     ----------
@@ -113,6 +49,10 @@ def cluster(
         Output of `encode`.
     markers : Path
         Output of `markers`; its hits give the marker seeds.
+    sample : str, optional
+        Cluster this sample alone; the output holds its contigs and no others.
+    min_sample_contigs : int
+        Samples with fewer contigs are left out, where there are several.
     grid : str
         ``default``, or ``full`` for the 120 published settings.
     seed : int
@@ -120,22 +60,70 @@ def cluster(
     threads : int
         Processes.
     """
-    from llmbin_core.clustering.grid import partitions
+    from llmbin_core.bysample import join_labels, map_samples
     from llmbin_core.files import fingerprint
     from llmbin_core.markertable import read_markers
     from llmbin_core.stagefile import Provenance, read_stage, write_stage
 
-    file = read_stage(latent, "latent")
-    hits = read_markers(markers)
-    labels, settings = partitions(
+    file, parts = _samples_of(read_stage(latent, "latent"), sample)
+    chosen = {k: p for k, p in parts.items() if not k or len(p[0]) >= min_sample_contigs}
+    for name in parts.keys() - chosen.keys():
+        log.warning("sample %s has %d contigs: left out", name, len(parts[name][0]))
+    work = partial(_partition, hits=read_markers(markers), grid=grid, seed=seed)
+    labels: list[tuple[NDArray[np.int64], NDArray[np.int32]]] = []
+    settings: list[dict[str, Any]] = []
+    results = map_samples(work, [part for _, part in chosen.values()], threads)
+    for (name, (rows, _)), (own, how) in zip(chosen.items(), results, strict=True):
+        labels.append((rows, own))
+        settings = max(settings, how, key=len)
+        if name:
+            log.info("sample %s: %d contigs, %d partitions", name, len(rows), len(own))
+    inputs = {latent.name: fingerprint(latent), markers.name: fingerprint(markers)}
+    p = file.provenance
+    options = {"grid": grid, "random_seed": seed, "partitions": settings, "sample": sample}
+    options |= {"separator": p.options.get("separator"), "min_sample_contigs": min_sample_contigs}
+    provenance = Provenance("partitions", p.seed, p.n_views, options, inputs)
+    joined = join_labels(labels, len(file.contigs))
+    return write_stage(out, file.contigs, {"labels": joined}, provenance)
+
+
+def _partition(
+    file: StageFile, threads: int, *, hits: Sequence[MarkerHit], grid: str, seed: int
+) -> tuple[NDArray[np.int32], list[dict[str, Any]]]:
+    from llmbin_core.clustering.grid import partitions
+
+    return partitions(
         file.tensors["latent"], file.contigs, hits, grid=grid, random_seed=seed, threads=threads
     )
-    inputs = {latent.name: fingerprint(latent), markers.name: fingerprint(markers)}
-    options = {"grid": grid, "random_seed": seed, "partitions": settings}
-    provenance = Provenance(
-        "partitions", file.provenance.seed, file.provenance.n_views, options, inputs
-    )
-    write_stage(out, file.contigs, {"labels": labels}, provenance)
+
+
+def _samples_of(
+    file: StageFile, sample: str | None
+) -> tuple[StageFile, dict[str, tuple[NDArray[np.int64], StageFile]]]:
+    """Rows and part of each sample of a stage file; the whole as sample ``""`` where it has none.
+
+    With `sample` the file becomes the part of that one.
+    """
+    import numpy as np
+
+    from llmbin_core.bysample import rows_of_sample, sample_rows, take_rows
+
+    separator = file.provenance.options.get("separator")
+    everything = np.arange(len(file.contigs))
+    if separator is None:
+        if sample is not None:
+            raise UsageError(
+                f"--sample {sample}: {file.path} does not tell samples apart; encode the contigs "
+                "with llmbin-encode --separator"
+            )
+        return file, {"": (everything, file)}
+    if sample is not None:
+        part = take_rows(file, rows_of_sample(file.contigs, separator, sample))
+        return part, {sample: (everything[: len(part.contigs)], part)}
+    if not len(file.contigs):
+        return file, {"": (everything, file)}
+    parts = sample_rows(file.contigs, separator)
+    return file, {name: (rows, take_rows(file, rows)) for name, rows in parts.items()}
 
 
 def make_bins(
@@ -146,11 +134,13 @@ def make_bins(
     out: Path,
     *,
     coverage: Path | None = None,
+    latent: Path | None = None,
+    sample: str | None = None,
     min_bin_size: int = defaults.MIN_BIN_SIZE,
     choose: str = defaults.CHOOSE,
     compress: bool = False,
     prefix: str = defaults.PREFIX,
-) -> None:
+) -> BinTable:
     """Choose bins among the candidates and write them with their tables into a folder.
 
     Parameters
@@ -158,39 +148,168 @@ def make_bins(
     partitions, markers, sets, contigs : Path
         Outputs of cluster, markers (table and sets) and prepare.
     out : Path
-        Folder for ``bins/``, ``bins.tsv``, ``contig2bin.tsv``, ``contig2bin.dastool.tsv`` and the
-        unbinned contigs.
-    coverage : Path, optional
-        Output of coverage; gives the mean depth per sample of each bin.
+        Folder for all that `write_bins` writes; in multi-sample binning also ``samples.tsv``.
+    coverage, latent : Path, optional
+        Outputs of coverage, which gives the depth of bins and tells strains apart, and of encode;
+        both together tell contigs that contradict their bin.
+    sample : str, optional
+        Bin this sample of several alone; the default where the partitions are of one.
     min_bin_size : int
         Smaller bins are not written (bp).
-    choose : str
-        ``bins``: bin by bin over all partitions; ``partition``: the best partition as a whole.
-    compress : bool
-        Gzip the bins.
+    choose, compress : str, bool
+        See `choose_bins`; gzip the bins.
     prefix : str
-        Bins are named ``prefix.001``, ``prefix.002``, ...
+        Bins are named ``prefix.001``, ``prefix.002``, ...; in multi-sample binning ``sample.001``.
     """
-    from llmbin_core.bins.quality import estimate, index_markers
-    from llmbin_core.bins.selection import choose_bins
-    from llmbin_core.bins.writing import Depths, write_bins
-    from llmbin_core.contigs import read_contigs
+    from llmbin_core.bins.outliers import write_outliers
+    from llmbin_core.bins.writing import write_bins
+    from llmbin_core.bintable import read_bins
+    from llmbin_core.bysample import write_samples
     from llmbin_core.markertable import read_marker_sets, read_markers
-    from llmbin_core.stagefile import check_same_contigs, read_stage
+    from llmbin_core.stagefile import read_stage
 
     file = read_stage(partitions, "partitions")
+    sample = sample or file.provenance.options.get("sample")
+    assembly, depths = _assembly_of(file, contigs, coverage, sample)
+    file, parts = _samples_of(file, sample)
+    several = file.provenance.options.get("separator") is not None
+    if several and prefix != defaults.PREFIX:
+        raise UsageError(f"--prefix {prefix} has no effect: bins are named after their samples")
+    domains, hits = read_marker_sets(sets), read_markers(markers)
+    choose_own = partial(
+        _choose, hits=hits, sets=domains, latent=latent, size=min_bin_size, choose=choose
+    )
+    bins, names, quality, outliers = _choose_all(parts, depths, prefix, choose_own)
+    write_bins(out, assembly, bins, quality, tuple(domains), depths, compress, names)
+    write_outliers(out / outputs.OUTLIERS, outliers)
+    if several:
+        write_samples(out / outputs.SAMPLES_TABLE, _summaries(file, parts, bins))
+    _announce(bins, file, min_bin_size)
+    return read_bins(out / outputs.BINS_TABLE)
+
+
+def _assembly_of(
+    file: StageFile, contigs: Path, coverage: Path | None, sample: str | None
+) -> tuple[ContigSet, Depths | None]:
+    """Contigs and mean depths, all or those of a sample, checked against the partitions."""
+    from llmbin_core.bins.writing import Depths
+    from llmbin_core.bysample import rows_of_sample, take_rows
+    from llmbin_core.contigs import read_contigs
+    from llmbin_core.stagefile import check_same_contigs, read_stage
+
     assembly = read_contigs(contigs)
-    check_same_contigs(file, assembly.table, contigs)
-    depths = None
-    if coverage is not None:
-        table = read_stage(coverage, "coverage")
+    table = read_stage(coverage, "coverage") if coverage else None
+    if table:
         check_same_contigs(table, assembly.table, contigs)
-        depths = Depths(tuple(table.provenance.options["samples"]), table.tensors["mean"][:, 0])
-    index = index_markers(read_markers(markers), file.contigs, read_marker_sets(sets))
-    bins = choose_bins(file.tensors["labels"], index, file.contigs.lengths, min_bin_size, choose)
-    quality = estimate(index, bins)
-    write_bins(out, assembly, bins, quality, index.domains, depths, compress, prefix)
+    of_one = file.provenance.options.get("sample") is not None
+    if not of_one:
+        check_same_contigs(file, assembly.table, contigs)
+    separator = file.provenance.options.get("separator")
+    if sample is not None and separator is not None:
+        rows_of_sample(file.contigs, separator, sample)  # a file of another sample is refused
+        rows = rows_of_sample(assembly.table, separator, sample)
+        assembly = assembly.take(rows)
+        table = take_rows(table, rows) if table else None
+    if of_one:
+        check_same_contigs(file, assembly.table, contigs)
+    if table is None:
+        return assembly, None
+    samples = tuple(table.provenance.options["samples"])
+    return assembly, Depths(samples, table.tensors["mean"][:, 0])
+
+
+def _choose_all(
+    parts: Mapping[str, tuple[NDArray[np.int64], StageFile]],
+    depths: Depths | None,
+    prefix: str,
+    choose_own: Callable[..., tuple[list[NDArray[np.int64]], Quality, list[Outlier]]],
+) -> tuple[list[NDArray[np.int64]], list[str], Quality, list[tuple[str, str, Outlier]]]:
+    """Bins of all samples, their names and quality, and the outliers with contig and bin."""
+    from llmbin_core.bins.writing import number_names
+
+    bins, names, qualities, outliers = [], [], [], []
+    for name, (rows, part) in parts.items():
+        own, quality, found = choose_own(part, None if depths is None else depths.mean[rows])
+        own_names = number_names(name or prefix, len(own))
+        outliers += [(part.contigs.names[o.row], own_names[o.bin], o) for o in found]
+        qualities.append(quality)
+        bins += [rows[b] for b in own]
+        names += own_names
+    return bins, names, _join(qualities), outliers
+
+
+def _choose(
+    file: StageFile,
+    depths: NDArray[np.float32] | None,
+    *,
+    hits: Sequence[MarkerHit],
+    sets: MarkerSets,
+    latent: Path | None,
+    size: int,
+    choose: str,
+) -> tuple[list[NDArray[np.int64]], Quality, list[Outlier]]:
+    """The bins of one sample, their quality, and the contigs that contradict them."""
+    from llmbin_core.bins.markerindex import index_markers
+    from llmbin_core.bins.outliers import drop_outliers
+    from llmbin_core.bins.quality import estimate
+    from llmbin_core.bins.selection import choose_bins
+    from llmbin_core.bysample import own_partitions
+
+    index = index_markers(hits, file.contigs, sets, depths)
+    labels = own_partitions(file.tensors["labels"])
+    bins = choose_bins(labels, index, file.contigs.lengths, size, choose)
+    outliers: list[Outlier] = []
+    if latent is not None and depths is not None:
+        bins, outliers = drop_outliers(bins, index, _rows_of(latent, file.contigs), depths)
+    return bins, estimate(index, bins), outliers
+
+
+def _rows_of(latent: Path, contigs: ContigTable) -> NDArray[np.float32]:
+    """The latents of some contigs from the file of all, or of their sample."""
+
+    from llmbin_core.stagefile import read_stage
+
+    file = read_stage(latent, "latent")
+    row_of = {name: row for row, name in enumerate(file.contigs.names)}
+    missing = next((name for name in contigs.names if name not in row_of), None)
+    if missing is not None:
+        raise InputError(
+            f"{latent}: has no latent of contig '{missing}'; give the file that was clustered"
+        )
+    vectors: NDArray[np.float32] = file.tensors["latent"]
+    return vectors[[row_of[name] for name in contigs.names]]
+
+
+def _join(qualities: Sequence[Quality]) -> Quality:
+    """The quality of the bins of all samples, in their order."""
+    import numpy as np
+
+    from llmbin_core.bins.quality import Quality
+
+    names = [f.name for f in fields(Quality)]
+    return Quality(*(np.concatenate([getattr(q, n) for q in qualities]) for n in names))
+
+
+def _announce(bins: Sequence[NDArray[np.int64]], file: StageFile, min_bin_size: int) -> None:
     if bins:
         log.info("%d bins, %d bp", len(bins), sum(file.contigs.lengths[b].sum() for b in bins))
     else:
         log.warning("no bins: no cluster of contigs reaches %d bp", min_bin_size)
+
+
+def _summaries(
+    file: StageFile,
+    parts: Mapping[str, tuple[NDArray[np.int64], StageFile]],
+    bins: Sequence[NDArray[np.int64]],
+) -> list[SampleSummary]:
+    """What became of each sample; bins hold rows of the file."""
+    from llmbin_core.bysample import SampleSummary
+
+    lengths, least = file.contigs.lengths, file.provenance.options["min_sample_contigs"]
+    found = []
+    for name, (rows, _) in parts.items():
+        own = [b for b in bins if b[0] in rows]
+        skipped = f"fewer than {least} contigs" if len(rows) < least else ""
+        bp, binned = int(lengths[rows].sum()), sum(int(lengths[b].sum()) for b in own)
+        found.append(SampleSummary(name, len(rows), bp, len(own), binned, skipped))
+    return [summary for summary in found if summary.sample]

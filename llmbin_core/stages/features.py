@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from llmbin_core import defaults, outputs
+from llmbin_core import defaults, outputs, progress
 from llmbin_core.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from llmbin_core.contigs import ContigSet, Prepared
+    from llmbin_core.markertable import MarkerHit
+    from llmbin_core.stagefile import StageFile
 
 log = logging.getLogger("llmbin")
 
@@ -22,7 +27,8 @@ def prepare(
     min_length: int | Literal["auto"] = defaults.MIN_LENGTH,
     sample_names: Sequence[str] | None = None,
     separator: str = defaults.SEPARATOR,
-) -> None:
+    joined: bool = False,
+) -> Prepared:
     """Check assemblies and write the contigs that are binned, with their table, into a folder.
 
     Parameters
@@ -36,12 +42,14 @@ def prepare(
         One per assembly.
     separator : str
         Between sample and contig where there are several assemblies.
+    joined : bool
+        The contigs of the one assembly are named ``sample<separator>contig`` already.
     """
     from llmbin_core import contigs
 
     named = contigs.name_samples(assemblies, sample_names, separator)
     fasta, table = out / outputs.CONTIGS_FASTA, out / outputs.CONTIGS_TABLE
-    made = contigs.prepare(named, fasta, table, min_length, separator)
+    made = contigs.prepare(named, fasta, table, min_length, separator, joined)
     log.info(
         "kept %d contigs (%d bp) of at least %d bp, left out %d (%d bp)",
         made.kept,
@@ -52,6 +60,7 @@ def prepare(
     )
     if not made.kept:
         log.warning("no contig is %d bp or longer: there will be no bins", made.min_length)
+    return made
 
 
 def composition(
@@ -61,7 +70,7 @@ def composition(
     n_views: int = defaults.N_VIEWS,
     seed: int = defaults.RANDOM_SEED,
     shard: Shard = (1, 1),
-) -> None:
+) -> StageFile:
     """Write the 4-mer composition of the views: ``composition`` float32 [n, V, 136].
 
     Parameters
@@ -84,8 +93,10 @@ def composition(
     part = whole.rows(*rows)
     table = spectra(part, starts[slice(*rows)], ends[slice(*rows)])
     options = {"k": 4, "n_contigs": len(whole)}
-    _write_rows(out, part, {"composition": table}, "composition", seed, n_views, options, contigs,
-                rows, shard)  # fmt: skip
+    tensors = {"composition": table}
+    return _write_rows(
+        out, part, tensors, "composition", seed, n_views, options, contigs, rows, shard
+    )
 
 
 def coverage(
@@ -101,7 +112,7 @@ def coverage(
     n_views: int = defaults.N_VIEWS,
     seed: int = defaults.RANDOM_SEED,
     threads: int = 1,
-) -> None:
+) -> StageFile:
     """Write depth of the views: ``mean`` and ``variance``, float32 [n, V, S].
 
     Parameters
@@ -138,9 +149,10 @@ def coverage(
             threads=threads,
         )
     result = result.with_input(contigs)
-    write_stage(out, table, result.tensors, result.provenance)
+    written = write_stage(out, table, result.tensors, result.provenance)
     for sample, reads in sorted(result.provenance.options["mapped_reads"].items()):
         log.info("sample %s: %s", sample, "from a table" if reads is None else f"{reads} reads")
+    return written
 
 
 def merge_coverage(parts: Sequence[Path], out: Path) -> None:
@@ -164,7 +176,7 @@ def embed(
     device: str = "auto",
     per_view: bool = False,
     trust_remote_code: bool = False,
-) -> None:
+) -> StageFile:
     """Write the gLM embedding of the views: ``embedding`` float16 [n, V, D].
 
     Contigs of only unknown bases have zero vectors and 1 in ``unknown``, uint8 [n].
@@ -210,7 +222,9 @@ def embed(
     if unknown.any():
         log.warning("%d contigs hold only unknown bases; their embedding is zero", unknown.sum())
     tensors = {"embedding": vectors.astype(np.float16), "unknown": unknown}
-    _write_rows(out, part, tensors, "embedding", seed, n_views, options, contigs, rows, shard)
+    return _write_rows(
+        out, part, tensors, "embedding", seed, n_views, options, contigs, rows, shard
+    )
 
 
 def merge_shards(parts: Sequence[Path], out: Path) -> None:
@@ -230,7 +244,7 @@ def markers(
     marker_sets: Path | None = None,
     shard: Shard = (1, 1),
     threads: int = 1,
-) -> None:
+) -> list[MarkerHit]:
     """Find marker genes; write the table of hits and the marker sets that belong to it.
 
     Parameters
@@ -255,13 +269,22 @@ def markers(
     whole = read_contigs(contigs)
     begin, end = _shard(whole.table.lengths, shard)
     part = whole.rows(begin, end)
-    stream = ((name, part.letters(i)) for i, name in enumerate(part.table.names))
-    hits = find_markers(stream, library, threads)
+    with progress.task("markers", int(part.table.lengths.sum()), "bp") as task:
+        hits = find_markers(_read(part, task), library, threads)
     if not hits:
         log.warning("no marker gene was found: completeness cannot be estimated")
     write_markers(out, hits)
     write_marker_sets(sets_out, library.sets)
     log.info("%d marker genes on %d contigs", len(hits), len({h.contig for h in hits}))
+    return hits
+
+
+def _read(contigs: ContigSet, task: progress.Task) -> Iterator[tuple[str, bytes]]:
+    """Names and letters of contigs, counted as they are asked for."""
+    for row, name in enumerate(contigs.table.names):
+        letters = contigs.letters(row)
+        yield name, letters
+        task.advance(len(letters))
 
 
 def merge_markers(parts: Sequence[Path], out: Path) -> None:
@@ -291,7 +314,7 @@ def _shard(lengths: Any, shard: Shard) -> tuple[int, int]:
 def _write_rows(
     out: Path, part: Any, tensors: dict[str, Any], schema: str, seed: int, n_views: int,
     options: dict[str, Any], contigs: Path, rows: tuple[int, int], shard: Shard,
-) -> None:  # fmt: skip
+) -> StageFile:  # fmt: skip
     """Write a per-contig stage file; a single shard is a whole file."""
     from llmbin_core.files import fingerprint
     from llmbin_core.stagefile import Provenance, write_stage
@@ -299,4 +322,4 @@ def _write_rows(
     of_shard = None if shard == (1, 1) else rows
     inputs = {contigs.name: fingerprint(contigs)}
     provenance = Provenance(schema, seed, n_views, options, inputs, of_shard)
-    write_stage(out, part.table, tensors, provenance)
+    return write_stage(out, part.table, tensors, provenance)

@@ -1,8 +1,8 @@
 """Data for the workflows, made once per session.
 
-Workflows find it at ``$LLMBIN_TEST_DATA``: a small community, a finished run on it, a few contigs
-of it in several guises, and files that no stage may accept. Set the variable to a folder to keep
-the data for the next session.
+Workflows find it at ``$LLMBIN_TEST_DATA``: a small community, a finished run on it, two samples
+that were assembled apart and a finished run on these, a few contigs of it in several guises, and
+files that no stage may accept. Set the variable to a folder to keep the data for the next session.
 """
 
 from __future__ import annotations
@@ -42,8 +42,19 @@ def _make(folder: Path) -> None:
     bams = [str(p) for p in sorted(community.glob("*.bam"))]
     _call("llmbin", "run", "--contigs", str(community / "contigs.fasta.gz"), "--bam", *bams,
           "--out", str(folder / "run"))  # fmt: skip
+    _make_multi(folder / "multi", folder / "multi_run")
     _make_small(folder, community / "contigs.fasta.gz")
     _make_bad(folder / "bad", folder / "small.fa")
+
+
+def _make_multi(community: Path, run: Path) -> None:
+    """Two samples, assembled apart, and their multi-sample binning."""
+    _call("llmbin-simulate", "--mode", "multi", "--n-genomes", "3", "--genome-size", "0.25", "0.3",
+          "--samples", "2", "--presence", "1", "--depth", "12", "--seed", "3",
+          "--out", str(community))  # fmt: skip
+    _call("llmbin", "run", "--contigs", *map(str, sorted((community / "assemblies").glob("*.gz"))),
+          "--bam", *map(str, sorted(community.glob("*.bam"))), "--epochs", "4",
+          "--min-bin-size", "100000", "--out", str(run))  # fmt: skip
 
 
 def _call(*command: str) -> None:

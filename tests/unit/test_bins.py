@@ -10,8 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmbin_core.bins.quality import MarkerIndex, estimate, index_markers
-from llmbin_core.bins.selection import candidates_of, choose_bins, scores, select_bins
+from llmbin_core.bins.markerindex import MarkerIndex, index_markers
+from llmbin_core.bins.quality import estimate
+from llmbin_core.bins.selection import (
+    candidates_of,
+    choose_bins,
+    good_bins,
+    scores,
+    select_bins,
+)
 from llmbin_core.bins.writing import Depths, quality_class, write_bins
 from llmbin_core.contigs import ContigSet, ContigTable
 from llmbin_core.fasta import iter_fasta
@@ -20,6 +27,8 @@ from llmbin_core.markertable import MarkerHit
 RNG = np.random.default_rng(0)
 N = 12
 CONTIGS = ContigTable(tuple(f"c{i}" for i in range(N)), np.full(N, 100_000))
+# Contigs so long that the genes which their ends cut do not count.
+ENDLESS = ContigTable(CONTIGS.names, np.full(N, 10**12))
 # Four markers in two collocated sets for one domain, another two for the second.
 SETS = {"bacteria": (("A", "B", "C"), ("D",)), "archaea": (("X",), ("Y",))}
 
@@ -35,8 +44,7 @@ def hit(contig: int, marker: str, seed: int, begin: int = 1, end: int = 100) -> 
 
 
 def of(hits: list[MarkerHit], *bins: list[int]) -> list[tuple[float, float, float]]:
-    index = index_markers(hits, CONTIGS, SETS)
-    q = estimate(index, [np.array(b) for b in bins])
+    q = estimate(index_markers(hits, ENDLESS, SETS), [np.array(b) for b in bins])
     return list(zip(q.completeness, q.contamination, q.redundancy, strict=True))
 
 
@@ -69,6 +77,41 @@ def test_nearly_identical_copies_are_redundancy_not_contamination() -> None:
     hits = [hit(0, "D", 1), hit(1, "D", 1), hit(2, "D", 2)]
     assert of(hits, [0, 1])[0] == pytest.approx((50, 0, 50))
     assert of(hits, [0, 1, 2])[0] == pytest.approx((50, 50, 50))
+
+
+def test_copies_of_strains_that_differ_in_depth_are_contamination() -> None:
+    hits = [hit(0, "D", 1), hit(1, "D", 1)]
+    rows = [np.array([0, 1])]
+    # Root mean square over samples of the log ratio: 1.2, 1.9, 3.1 and 3.1 times.
+    for other, extra in (((10, 25), 0), ((19, 39), 0), ((10, 100), 50), ((50, 20), 50)):
+        depths = np.ones((N, 2), np.float32)
+        depths[0], depths[1] = (10, 20), other
+        q = estimate(index_markers(hits, ENDLESS, SETS, depths), rows)
+        assert q.contamination[0] == pytest.approx(extra)
+        assert q.redundancy[0] == pytest.approx(50 - extra)
+
+
+def test_short_contigs_show_more_markers_than_they_hold_bases() -> None:
+    # 350 bp beyond each contig of 350 bp: every marker shows in two pieces. With half of the
+    # pieces 1 - 1/2^2 = 3/4 of the markers show.
+    short = ContigTable(CONTIGS.names, np.full(N, 350))
+    sets = {"bacteria": tuple((m,) for m in "ABCD")}
+    hits = [hit(0, "A", 1), hit(0, "B", 2), hit(1, "C", 3)]
+    q = estimate(index_markers(hits, short, sets), [np.array([0, 1])])
+    assert q.completeness[0] == pytest.approx(50)
+    # Half of 4 sets and of 4 contigs: .25 (1/4 + .5/2), and 2 % by which genomes differ.
+    assert q.error[0] == pytest.approx(100 * (0.125 + 0.02**2) ** 0.5)
+
+
+def test_a_small_genome_with_all_its_markers_is_reduced_a_part_of_a_large_one_is_not() -> None:
+    sets = {"bacteria": tuple((m,) for m in "ABCDEFGHIJ"), "reduced": tuple((m,) for m in "ABCDE")}
+    # All of the reduced ones and 3 of the 5 others: 80 % of a bacterium.
+    hits = [hit(0, m, number) for number, m in enumerate("ABCDEFGH")]
+    for size, domain, complete in ((900_000, "reduced", 100), (2_000_000, "bacteria", 80)):
+        index = index_markers(hits, ContigTable(CONTIGS.names, np.full(N, size)), sets)
+        q = estimate(index, [np.array([0])])
+        assert index.domains[q.domain[0]] == domain
+        assert q.completeness[0] == pytest.approx(complete, abs=0.1)
 
 
 def test_domain_is_the_one_that_explains_more_markers() -> None:
@@ -154,10 +197,15 @@ def test_chosen_bins_are_disjoint_and_the_first_has_the_best_score(seed: int) ->
     )
     (first,) = [k for k, c in enumerate(candidates) if set(c.rows) == set(bins[0])]
     assert every[first] == pytest.approx(every.max())
+    # By its own estimate the choice is never worse than any one partition.
+    chosen = estimate(index, choose_bins(labels, index, CONTIGS.lengths, 200_000))
+    for partition in labels:
+        alone = candidates_of(partition[None], CONTIGS.lengths, 200_000)
+        assert good_bins(chosen) >= good_bins(estimate(index, [c.rows for c in alone]))
 
 
 def test_score_weighs_its_four_terms() -> None:
-    quality = estimate(index_markers([hit(0, "D", 1)], CONTIGS, SETS), [np.array([0])])
+    quality = estimate(index_markers([hit(0, "D", 1)], ENDLESS, SETS), [np.array([0])])
     # D alone: completeness 50, no contamination; 0.1 Mb and an agreement of .5 add .2 and 50.
     score = scores(quality, np.array([0.5]), np.array([100_000]))
     assert score.tolist() == pytest.approx([50 + 0.2 + 50])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,8 @@ from torch import Tensor
 from llmbin_core.contigs import ContigTable
 from llmbin_core.encoder.features import Sample, load_samples, scale_coverage
 from llmbin_core.encoder.loss import info_nce, top1_share
-from llmbin_core.encoder.modelfile import check_fit, load_model, save_model
+from llmbin_core.encoder.modelcard import check_fit
+from llmbin_core.encoder.modelfile import load_model, save_model
 from llmbin_core.encoder.network import BinningEncoder, NetworkShape
 from llmbin_core.encoder.train import (
     TrainingOptions,
@@ -95,7 +97,7 @@ def community(n: int = 120, genomes: int = 4, seed: int = 0) -> tuple[Sample, np
     names = tuple(f"c{i}" for i in range(n))
     contigs = ContigTable(names, rng.integers(1000, 9000, n))
     features = {"composition": views_of(20), "coverage": views_of(6)}
-    return Sample(contigs, features, 0, None, 3), truth
+    return Sample(contigs, features, alignments=("a", "b", "c")), truth
 
 
 SMALL = {"width": 32, "depth": 1, "latent": 16, "branch": 8}
@@ -137,7 +139,7 @@ def test_training_killed_and_resumed_equals_uninterrupted(
     sample, _ = community(60)
     shape, options = make_plan([sample], {**SMALL, "epochs": 9})
     whole, whole_curve = train_encoder([sample], shape, options, CPU)
-    epoch = module._epoch
+    epoch = module._begin_epoch
 
     def dies_in_epoch_8(*args: object) -> object:
         if args[-1] == 7:
@@ -145,7 +147,7 @@ def test_training_killed_and_resumed_equals_uninterrupted(
         return epoch(*args)  # type: ignore[arg-type]
 
     path = tmp_path / "checkpoint"
-    monkeypatch.setattr(module, "_epoch", dies_in_epoch_8)
+    monkeypatch.setattr(module, "_begin_epoch", dies_in_epoch_8)
     with pytest.raises(Killed):
         train_encoder([sample], shape, options, CPU, path)
     run_epochs = []
@@ -154,7 +156,7 @@ def test_training_killed_and_resumed_equals_uninterrupted(
         run_epochs.append(args[-1])
         return epoch(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(module, "_epoch", counts)
+    monkeypatch.setattr(module, "_begin_epoch", counts)
     resumed, curve = train_encoder([sample], shape, options, CPU, path)
     assert run_epochs == [5, 6, 7, 8]
     assert curve == whole_curve
@@ -182,8 +184,8 @@ def test_fewer_contigs_than_a_batch_train() -> None:
 
 
 def test_temperature_follows_n50() -> None:
-    long = Sample(ContigTable(("a",), np.array([10_001])), {}, 0, None, 0)
-    short = Sample(ContigTable(("a",), np.array([10_000])), {}, 0, None, 0)
+    long = Sample(ContigTable(("a",), np.array([10_001])), {})
+    short = Sample(ContigTable(("a",), np.array([10_000])), {})
     assert choose_temperature([long], TrainingOptions()) == 0.07
     assert choose_temperature([short], TrainingOptions()) == 0.15
     assert choose_temperature([short], TrainingOptions(temperature=0.3)) == 0.3
@@ -225,15 +227,15 @@ def test_model_file_round_trip_and_refusals(tmp_path: Path) -> None:
     np.testing.assert_array_equal(encode(loaded, sample, CPU), encode(encoder, sample, CPU))
     check_fit(path, card, sample)
 
-    bare = Sample(sample.contigs, {"composition": sample.features["composition"]}, 0, None, 0)
+    bare = Sample(sample.contigs, {"composition": sample.features["composition"]})
     with pytest.raises(InputError, match="the model needs coverage, which the features lack"):
         check_fit(path, card, bare)
     fewer = {**sample.features, "coverage": sample.features["coverage"][:, :, :2]}
     with pytest.raises(InputError, match="trained with 3 coverage samples, the features have 1"):
-        check_fit(path, card, Sample(sample.contigs, fewer, 0, None, 1))
+        check_fit(path, card, Sample(sample.contigs, fewer, alignments=("a",)))
     more = {**sample.features, "embedding": sample.features["coverage"]}
     with pytest.raises(InputError, match="trained without embedding"):
-        check_fit(path, card, Sample(sample.contigs, more, 0, "x", 3))
+        check_fit(path, card, replace(sample, features=more))
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(InputError, match="not a model file, or cut short"):
         load_model(path, CPU)

@@ -29,7 +29,7 @@ MOST_LINES, MOST_LINES_OF_A_FUNCTION = 400, 60
 # Modules and packages of one stage each: they know no other stage.
 STAGES = {
     "composition", "coverage", "glm", "markers", "encoder", "clustering", "bins", "simulate",
-    "evaluate",
+    "evaluate", "report",
 }  # fmt: skip
 # Run by the developers to make the bundled profiles: a command, no part of the library.
 DEVELOPER_COMMAND = "llmbin_core.markers.build"
@@ -151,6 +151,8 @@ def test_grids_and_choices_are_those_of_the_library() -> None:
     assert tuple(grid.GRIDS) == defaults.GRIDS
     assert defaults.GRID in defaults.GRIDS
     assert defaults.CHOOSE in defaults.CHOICES
+    train = pytest.importorskip("llmbin_core.encoder.train")
+    assert train.OBJECTIVES == defaults.OBJECTIVES
 
 
 def _project() -> dict[str, object]:

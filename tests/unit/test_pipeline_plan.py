@@ -11,7 +11,8 @@ import pytest
 
 from llmbin_core import defaults, outputs
 from llmbin_core.errors import UsageError
-from llmbin_core.pipeline import RunOptions, plan
+from llmbin_core.pipeline import plan
+from llmbin_core.runoptions import RunOptions, resolve_mode
 
 OUT = Path("out")
 
@@ -25,6 +26,8 @@ VARIANTS = {
     "plain": options(),
     "glm": options(glm="tnf"),
     "model": options(model=Path("m")),
+    "several": options(contigs=(Path("a"), Path("b")), assembly_names=("x", "y"), separator="|"),
+    "joined": options(multi_sample="yes", per_sample=True, init=Path("i"), taxonomy=Path("t")),
     "tables": options(bams=(), depth_tables=(Path("d.tsv"),)),
     "all": options(reference=Path("r"), profiles=Path("p"), marker_sets=Path("s"), compress=True,
                    sample_names=("x",), training={"epochs": 2}),
@@ -58,6 +61,7 @@ def names(o: RunOptions) -> list[str]:
 def test_optional_stages() -> None:
     assert names(options(glm=defaults.NO_GLM)) == [
         "prepare", "composition", "coverage", "markers", "train", "encode", "cluster", "bin",
+        "report",
     ]  # fmt: skip
     assert "embed" in names(options(glm="tnf"))
     assert "train" not in names(options(model=Path("m")))
@@ -83,24 +87,81 @@ def test_order_of_alignments_does_not_matter_without_names() -> None:
 
 def test_training_options_are_all_recorded() -> None:
     train = next(s for s in plan(options(training={"epochs": 3}, seed=4)) if s.name == "train")
-    assert dict(train.options) == {**defaults.TRAINING, "epochs": 3, "seed": 4}
+    assert dict(train.options) == {
+        **defaults.TRAINING, "epochs": 3, "seed": 4, "separator": None, "per_sample": False,
+    }  # fmt: skip
     assert train.means["checkpoint"] == OUT / outputs.CHECKPOINT
 
 
 def test_compressed_bins_change_the_name_of_the_unbinned() -> None:
-    assert OUT / f"{outputs.UNBINNED}.gz" in plan(options(compress=True))[-1].produces
+    assert OUT / f"{outputs.UNBINNED}.gz" in plan(options(compress=True))[-2].produces
 
 
 def test_mode() -> None:
     assert options().mode == "single-sample"
     assert options(bams=(Path("a"), Path("b"))).mode == "co-assembly"
+    assert options(multi_sample="yes").mode == "multi-sample"
+    assert options(contigs=(Path("a"), Path("b"))).mode == "multi-sample"
+
+
+def test_multi_sample_stages_split_by_the_separator_and_write_a_table_of_samples() -> None:
+    for variant, separator in (("several", "|"), ("joined", ":"), ("plain", None)):
+        by_name = {stage.name: stage for stage in plan(VARIANTS[variant])}
+        assert by_name["train"].options["separator"] == separator
+        assert by_name["encode"].options["separator"] == separator
+        assert (OUT / outputs.SAMPLES_TABLE in by_name["bin"].produces) == bool(separator)
+    prepare = {v: plan(VARIANTS[v])[0].options for v in ("several", "joined")}
+    assert (prepare["several"]["sample_names"], prepare["several"]["joined"]) == (("x", "y"), False)
+    assert prepare["joined"]["joined"]
+
+
+def test_a_model_per_sample_is_a_folder_that_encode_reads() -> None:
+    by_name = {stage.name: stage for stage in plan(VARIANTS["joined"])}
+    assert by_name["train"].targets["out"] == OUT / outputs.MODELS_FOLDER
+    assert by_name["encode"].inputs["model"] == OUT / outputs.MODELS_FOLDER
+
+
+FASTA = "".join(f">S{i % 2}:c{i}\nACGT\n" for i in range(2 * defaults.MIN_SAMPLE_CONTIGS))
+
+
+@pytest.mark.parametrize(
+    ("text", "mode"),
+    [
+        (FASTA, "multi-sample"),
+        (FASTA + ">plain\nACGT\n", "single-sample"),
+        (FASTA.replace("S1:", "S0:"), "single-sample"),  # one sample only
+        (FASTA.split(">S1:c3", 1)[0], "single-sample"),  # hardly a contig per sample
+        (FASTA.replace(":", "|"), "single-sample"),
+    ],
+)
+def test_mode_by_the_names_of_the_contigs(
+    text: str, mode: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="llmbin")
+    path = tmp_path / "a.fa"
+    path.write_text(text)
+    assert resolve_mode(options(contigs=(path,))).mode == mode
+    assert ("every contig names one of 2 samples (S0, S1)" in caplog.text) == (
+        mode == "multi-sample"
+    )
+    assert resolve_mode(options(contigs=(path,), multi_sample="no")).mode == "single-sample"
+    assert resolve_mode(options(contigs=(path,), multi_sample="yes")).mode == "multi-sample"
+    if mode != "multi-sample":
+        with pytest.raises(UsageError, match="--model-per-sample has no effect"):
+            resolve_mode(options(contigs=(path,), per_sample=True))
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"contigs": ()}, "needs an assembly"),
-        ({"contigs": (Path("a"), Path("b"))}, "2 assemblies: multi-sample binning"),
+        ({"contigs": (Path("a"), Path("b")), "multi_sample": "no"}, "2 assemblies are binned"),
+        ({"contigs": (Path("a"), Path("b")), "assembly_names": ("x",)}, "2 assemblies but 1"),
+        ({"multi_sample": "no", "per_sample": True}, "--model-per-sample has no effect"),
+        ({"separator": ""}, "--separator is empty"),
+        ({"model": "m", "init": "n"}, "--init has no effect with --model"),
+        ({"model": "m", "taxonomy": Path("t")}, "--taxonomy has no effect with --model"),
+        ({"model": "m", "training": {"batch_size": 9}}, "--batch-size has no effect with --model"),
         ({"bams": ()}, "either alignments or depth tables"),
         ({"depth_tables": (Path("t"),)}, "either alignments or depth tables"),
     ],

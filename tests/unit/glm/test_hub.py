@@ -14,6 +14,7 @@ from safetensors.torch import save
 from llmbin_core.errors import EnvironmentFault, InputError
 from llmbin_core.glm import hub, modelfolder, models
 from llmbin_core.glm.alphabet import reverse_complement
+from llmbin_core.registry import GLM, find
 
 SETTINGS = {
     "compact": {"hidden": 8, "dim": 4},
@@ -121,7 +122,7 @@ def test_wrong_settings() -> None:
 
 
 def test_bundled_glm() -> None:
-    path = hub.bundled()["compact"]
+    path = find("compact", GLM)
     assert sum(p.stat().st_size for p in path.iterdir()) <= 16 << 20
     assert {p.name for p in path.iterdir()} >= {"README.md", "log.tsv", "log.svg"}
     embedder = hub.load_embedder("compact")

@@ -1,0 +1,121 @@
+"""What a model file says of itself, and whether it fits a sample; no weights are read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from llmbin_core import __version__
+from llmbin_core.encoder.features import FEATURES_VERSION, Sample
+from llmbin_core.errors import InputError
+from llmbin_core.files import compression_of
+
+KEY = "llmbin"
+SCHEMA, SCHEMA_VERSION = "encoder", 2
+_MADE_BY = "give the output of llmbin-train"
+
+Card = dict[str, Any]
+
+
+def kind_of(sample: Sample) -> str:
+    """The kind of model that fits a sample.
+
+    A ``single-sample`` model sees no more than one alignment, scaled, and serves any sample with
+    one; a ``multi-sample`` model knows the alignments it was trained with, and serves these alone.
+    """
+    return "multi-sample" if len(sample.alignments) > 1 else "single-sample"
+
+
+def read_card(path: Path) -> Card:
+    """What a model file says of itself; no weights are read.
+
+    Raises
+    ------
+    InputError
+        Not a model file, a damaged one, or one of another version.
+    """
+    compression_of(path)  # a missing or unreadable file is reported as such
+    try:
+        with safe_open(path, framework="numpy") as handle:
+            text = (handle.metadata() or {}).get(KEY)
+    except SafetensorError as error:
+        raise InputError(f"{path}: not a model file, or cut short ({error}); {_MADE_BY}") from None
+    card: Card = json.loads(text) if text else {}
+    if card.get("schema") != SCHEMA or card.get("schema_version") != SCHEMA_VERSION:
+        raise InputError(f"{path}: not a model of this version of LLMBin; {_MADE_BY}")
+    if card["features_version"] != FEATURES_VERSION:
+        raise InputError(
+            f"{path}: trained on features of version {card['features_version']}, LLMBin "
+            f"{__version__} makes version {FEATURES_VERSION}; train the model again, or use it "
+            f"with LLMBin {card['llmbin_version']}"
+        )
+    return card
+
+
+def check_fit(path: Path, card: Card, sample: Sample) -> None:
+    """Refuse a model whose inputs are not those of a sample.
+
+    Raises
+    ------
+    InputError
+        Says which side to change.
+    """
+    expected = card["shape"]["inputs"]
+    found = {name: values.shape[2] for name, values in sample.features.items()}
+    for name in sorted(expected.keys() | found.keys()):
+        if name not in found:
+            raise InputError(
+                f"{path}: the model needs {name}, which the features lack; add the {name} file"
+            )
+        if name not in expected:
+            raise InputError(
+                f"{path}: the model was trained without {name}; leave the {name} file out or "
+                "train a model with it"
+            )
+    _check_alignments(path, card, sample.alignments)
+    mine, theirs = sample.embedder, card["embedder"]
+    if mine and theirs and mine.digest != theirs["digest"]:
+        other = " of other weights" if mine.name == theirs["name"] else ""
+        raise InputError(
+            f"{path}: the model was trained on embeddings of the gLM {theirs['name']}, the "
+            f"features come from {mine.name}{other}; embed with the gLM of the model "
+            "(llmbin-embed --glm), or train a model on these"
+        )
+
+
+def check_depths(path: Path, card: Card, depths: int) -> None:
+    """Refuse a model that was trained with another number of alignments.
+
+    Raises
+    ------
+    InputError
+        Says which side to change.
+    """
+    if card["depths"] == depths:
+        return
+    many = f"{depths} coverage samples" if depths > 1 else "1 coverage sample"
+    if card["kind"] == "single-sample":
+        raise InputError(
+            f"{path}: a single-sample model, trained with {card['depths']} coverage sample, the "
+            f"features have {many}; give the one alignment of the sample itself, or train a "
+            "multi-sample model on these (llmbin run without --model)"
+        )
+    raise InputError(
+        f"{path}: a multi-sample model, trained with {card['depths']} coverage samples, the "
+        f"features have {many}; give the same alignments, use a single-sample model, or train a "
+        "model on these"
+    )
+
+
+def _check_alignments(path: Path, card: Card, alignments: Sequence[str]) -> None:
+    check_depths(path, card, len(alignments))
+    if card["alignments"] and list(alignments) != card["alignments"]:
+        raise InputError(
+            f"{path}: a multi-sample model of the alignments {', '.join(card['alignments'])}; the "
+            f"features have {', '.join(alignments)}. Such a model serves no others: train one on "
+            "these, or use a single-sample model"
+        )

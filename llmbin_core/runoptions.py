@@ -1,0 +1,158 @@
+"""What a whole run is told, checked before any work is done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from llmbin_core import defaults
+from llmbin_core.bysample import is_joined
+from llmbin_core.errors import UsageError
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What a run is made of; validates itself.
+
+    Attributes
+    ----------
+    contigs : tuple of Path
+        One assembly, or one of each sample.
+    out : Path
+        Folder for everything.
+    bams, depth_tables : tuple of Path
+        Alignments, or tables of depths; one of the two.
+    sample_names : tuple of str
+        One per file, or none.
+    assembly_names : tuple of str
+        One per assembly, or none.
+    separator : str
+        Between sample and contig in the names of contigs.
+    multi_sample : str
+        ``yes``: the contigs of each sample are binned on their own; ``no``; ``auto``: with several
+        assemblies, and with one in which every contig names its sample.
+    reference, profiles, marker_sets, taxonomy : Path, optional
+        See the stages.
+    model : str or Path, optional
+        Name or file of a model; no encoder is trained then.
+    init : str or Path, optional
+        Name or file of a model that the training begins with.
+    per_sample : bool
+        In multi-sample binning, train a model for each sample.
+    glm : str
+        Name or folder of a gLM, or ``none``.
+    min_length : int or "auto"
+    min_mapq, min_identity, n_views, seed, grid, min_sample_contigs, min_bin_size, choose, compress,
+    prefix
+        See the stages.
+    training : mapping
+        Options of training and network that differ from the defaults.
+    device, threads
+        Where to compute; no result depends on them beyond rounding.
+    """
+
+    contigs: tuple[Path, ...]
+    out: Path
+    bams: tuple[Path, ...] = ()
+    depth_tables: tuple[Path, ...] = ()
+    sample_names: tuple[str, ...] = ()
+    reference: Path | None = None
+    profiles: Path | None = None
+    marker_sets: Path | None = None
+    assembly_names: tuple[str, ...] = ()
+    separator: str = defaults.SEPARATOR
+    multi_sample: str = "auto"
+    model: str | Path | None = None
+    init: str | Path | None = None
+    per_sample: bool = False
+    taxonomy: Path | None = None
+    glm: str = defaults.GLM
+    min_length: int | Literal["auto"] = defaults.MIN_LENGTH
+    min_mapq: int = defaults.MIN_MAPQ
+    min_identity: float = defaults.MIN_IDENTITY
+    n_views: int = defaults.N_VIEWS
+    seed: int = defaults.RANDOM_SEED
+    grid: str = defaults.GRID
+    min_sample_contigs: int = defaults.MIN_SAMPLE_CONTIGS
+    min_bin_size: int = defaults.MIN_BIN_SIZE
+    choose: str = defaults.CHOOSE
+    compress: bool = False
+    prefix: str = defaults.PREFIX
+    training: Mapping[str, Any] = field(default_factory=dict)
+    device: str = "auto"
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        if not self.contigs:
+            raise UsageError("a run needs an assembly")
+        if bool(self.bams) == bool(self.depth_tables):
+            raise UsageError("a run needs either alignments or depth tables")
+        if self.marker_sets is not None and self.profiles is None:
+            raise UsageError("--marker-sets belongs to a profile file: give --profiles as well")
+        self._check_samples()
+        self._check_training()
+
+    def _check_samples(self) -> None:
+        if self.multi_sample not in defaults.MULTI_SAMPLE:
+            raise UsageError(f"multi-sample '{self.multi_sample}': use auto, yes or no")
+        if not self.separator:
+            raise UsageError("--separator is empty; give a text that no sample name holds")
+        if len(self.contigs) > 1 and self.multi_sample == "no":
+            raise UsageError(
+                f"{len(self.contigs)} assemblies are binned sample by sample: leave out "
+                "--multi-sample no, or give one assembly"
+            )
+        if self.multi_sample == "no" and self.per_sample:
+            raise UsageError("--model-per-sample has no effect with --multi-sample no")
+        if self.assembly_names and len(self.assembly_names) != len(self.contigs):
+            raise UsageError(
+                f"{len(self.contigs)} assemblies but {len(self.assembly_names)} --assembly-names; "
+                "give one name per assembly"
+            )
+
+    def _check_training(self) -> None:
+        if self.model is not None:
+            others = {"init": self.init, "taxonomy": self.taxonomy, "model-per-sample":
+                      self.per_sample, **self.training}  # fmt: skip
+            given = [name for name, value in others.items() if value or name in self.training]
+            if given:
+                raise UsageError(
+                    f"--{given[0].replace('_', '-')} has no effect with --model, which leaves out "
+                    "training; leave one of them out"
+                )
+        if self.model is None and self.n_views < 2:
+            raise UsageError("training contrasts views of a contig: give at least 2 --views")
+
+    @property
+    def mode(self) -> str:
+        """How samples and assemblies belong together; with one assembly ``auto`` is ``no``."""
+        if len(self.contigs) > 1 or self.multi_sample == "yes":
+            return "multi-sample"
+        return "single-sample" if len(self.bams or self.depth_tables) == 1 else "co-assembly"
+
+    @property
+    def split_by(self) -> str | None:
+        """The separator where the contigs of each sample are binned on their own."""
+        return self.separator if self.mode == "multi-sample" else None
+
+
+def resolve_mode(options: RunOptions) -> RunOptions:
+    """The options with ``multi_sample`` decided by the names of the contigs, where it is ``auto``.
+
+    Raises
+    ------
+    InputError
+        The assembly is missing or is not one.
+    UsageError
+        A model for each of several samples is wanted, and there are none.
+    """
+    if len(options.contigs) > 1 or options.multi_sample != "auto":
+        return options
+    joined = is_joined(options.contigs[0], options.separator)
+    if options.per_sample and not joined:
+        raise UsageError(
+            "--model-per-sample has no effect: the contigs are not named after several samples"
+        )
+    return replace(options, multi_sample="yes" if joined else "no")

@@ -1,0 +1,65 @@
+"""Contigs that contradict their bin."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from llmbin_core.bins.markerindex import MarkerIndex, index_markers
+from llmbin_core.bins.outliers import depth_deviation, drop_outliers, latent_deviation
+from llmbin_core.contigs import ContigTable
+from llmbin_core.markertable import MarkerHit
+
+N, SAMPLES, WIDTH = 60, 3, 16
+SETS = {"bacteria": (("A",), ("B",))}
+Arrays = tuple[np.ndarray, np.ndarray]
+
+
+def community() -> Arrays:
+    """Latents around one direction, depths around 10, 20 and 40."""
+    rng = np.random.default_rng(3)
+    latent = np.eye(WIDTH)[0] + rng.normal(0, 0.05, (N, WIDTH))
+    latent /= np.linalg.norm(latent, axis=1, keepdims=True)
+    depths = np.array([10, 20, 40]) * np.exp(rng.normal(0, 0.1, (N, SAMPLES)))
+    return latent.astype(np.float32), depths.astype(np.float32)
+
+
+def index_of(*hits: tuple[int, str, str]) -> MarkerIndex:
+    table = ContigTable(tuple(f"c{i}" for i in range(N)), np.full(N, 50_000))
+    rows = [
+        MarkerHit(f"c{row}", marker, 99.0, 1e-9, 1, 100, 100, 1, 300, 1, "", protein * 20)
+        for row, marker, protein in hits
+    ]
+    return index_markers(rows, table, SETS)
+
+
+def test_a_contig_far_out_in_depth_and_latent_is_flagged_and_in_one_of_them_is_not() -> None:
+    latent, depths = community()
+    latent[5] = latent[6] = np.eye(WIDTH)[1]
+    depths[6] = depths[7] = (300, 1, 5)
+    bins, outliers = drop_outliers([np.arange(N)], index_of((0, "A", "ACDEF")), latent, depths)
+    assert [(o.row, o.bin, o.moved) for o in outliers] == [(6, 0, False)]
+    assert outliers[0].depth_z > 3 < outliers[0].latent_z
+    assert bins[0].tolist() == list(range(N))
+
+
+def test_an_outlier_leaves_a_bin_that_scores_higher_without_it() -> None:
+    latent, depths = community()
+    latent[6], depths[6] = np.eye(WIDTH)[1], (300, 1, 5)
+    index = index_of((0, "A", "ACDEF"), (6, "A", "GHIKL"), (1, "B", "MNPQR"))
+    bins, (outlier,) = drop_outliers([np.arange(N)], index, latent, depths)
+    assert outlier.moved
+    assert bins[0].tolist() == [i for i in range(N) if i != 6]
+
+
+def test_deviations_are_robust_z_scores() -> None:
+    # Log depths 0, +-s, +-s around the median: the median absolute deviation is s.
+    step = 0.7
+    depths = np.exp(np.array([[0, -step, step, -step, step]]).T) - 0.1
+    lengths = np.full(5, 1000)
+    expected = step / (1.4826 * step + 0.05)
+    found = depth_deviation(depths.astype(np.float32), lengths)
+    assert found == pytest.approx([0] + 4 * [expected], abs=1e-5)
+    # All at one place: no spread, no deviation.
+    same = np.tile(np.eye(4, dtype=np.float32)[0], (5, 1))
+    assert latent_deviation(same, lengths) == pytest.approx(np.zeros(5), abs=1e-9)
