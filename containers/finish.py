@@ -15,6 +15,7 @@ from pathlib import Path
 from py_compile import PycInvalidationMode
 
 NOTE = "share/llmbin/wheels.sha256"
+OURS = ("llmbin_core", "llmbin_tools")
 
 # Under site-packages. What no program of the image reads: tests of libraries, and what compiles or
 # links against torch. `torch_shm_manager` stays, torch asks for it when it is imported.
@@ -68,16 +69,24 @@ def remove(path: Path) -> int:
     return size
 
 
+def compiled(folder: Path) -> bool:
+    """Compile all modules below a folder; whether every one could be."""
+    # Digests instead of times, and unchecked: nobody edits the files of an image.
+    mode = PycInvalidationMode.UNCHECKED_HASH
+    return bool(
+        compileall.compile_dir(folder, maxlevels=30, quiet=2, workers=0, invalidation_mode=mode)
+    )
+
+
 def main() -> int:
     environment, *reports = map(Path, sys.argv[1:])
     (site,) = environment.glob("lib/python3*/site-packages")
     note_wheels(reports, environment / NOTE)
     size = sum(remove(path) for path in list(unneeded(site)))
-    # Without compiled modules every start of a container would compile them anew. Digests instead
-    # of times, and unchecked: nobody edits the files of an image.
-    done = compileall.compile_dir(
-        site, maxlevels=30, quiet=1, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH
-    )
+    # Without compiled modules every start of a container would compile them anew. Libraries hold
+    # modules for newer Pythons too, which this one cannot compile; ours it must.
+    compiled(site)
+    done = all([compiled(site / name) for name in OURS])
     moment = int(os.environ["SOURCE_DATE_EPOCH"])
     for path in (environment, *environment.rglob("*")):
         os.utime(path, (moment, moment), follow_symlinks=False)
