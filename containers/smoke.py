@@ -137,6 +137,8 @@ def stage_by_stage(bams: Sequence[str]) -> str:
     llmbin-bin --partitions out/partitions.safetensors --markers out/markers.tsv \
         --sets out/sets.json --contigs out/contigs.fasta.gz --out out
     llmbin-evaluate --gold community/gold.tsv --bins llmbin=out/contig2bin.tsv --out evaluation.tsv
+    llmbin-report --run out
+    test -s out/report.html
     """
 
 
@@ -145,12 +147,15 @@ def whole_run(bams: Sequence[str]) -> str:
     return f"llmbin run --contigs community/contigs.fasta.gz --bam {' '.join(bams)} --out out"
 
 
-# Beside the stages of a run: a community and a gLM, both very small.
+# Beside the stages of a run: a community and a gLM, both very small, and the bundled models.
 ASIDE = """\
 llmbin-simulate --n-genomes 2 --genome-size 0.1 0.1 --samples 1 --depth 5 \\
     --write-genomes --out little
 llmbin-pretrain --genomes little/genomes --out glm --steps 2
 test -s glm/model.safetensors
+for name in $(llmbin-models list | tail -n +2 | cut -d ' ' -f 1); do
+    llmbin-models show "$name"
+done
 """
 
 
