@@ -4,6 +4,7 @@
 # make lint   style and types
 # make test-containers   the Docker image and the Apptainer image, where there is a Docker engine
 # make lock recipe       what images and conda package are made from, after a change of pyproject.toml
+# make test-nextflow   modules, pipeline and nf-core/mag plug-in (needs java and npm)
 # make bench  BENCH=folder with contigs.fasta, *.bam and gold.tsv: binned and scored (too long for CI)
 #
 # Each makes the environment it needs: .venv, or the folder that VENV names.
@@ -22,7 +23,7 @@ PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --c
 # The workflow tests find the executables in the environment.
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
-.PHONY: demo test test-unit test-stages test-guides test-report test-containers test-reproducible lock recipe example lint bench clean
+.PHONY: demo test test-unit test-stages test-guides test-report test-nextflow nextflow-test-data test-containers test-reproducible lock recipe example lint bench clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -84,6 +85,32 @@ $(MULTIQC)/.installed:
 
 test-report: $(VENV)/.installed-report $(MULTIQC)/.installed
 	LLMBIN_MULTIQC=$(abspath $(MULTIQC))/bin/multiqc $(VENV)/bin/python -m pytest tests/platforms/report
+
+# Groovy 4 and prettier come from npm; what cannot be had is skipped, and the tests say so.
+NPM_PACKAGES := $(abspath $(VENV))/npm
+NEXTFLOW_DATA := $(CURDIR)/build/nextflow-test
+
+$(VENV)/.installed-npm: | $(VENV)/bin/python
+	mkdir -p $(NPM_PACKAGES)
+	npm install --silent --no-fund --no-audit --prefix $(NPM_PACKAGES) npm-groovy-lint@18.0.0 prettier@3 \
+	    || echo "npm cannot install npm-groovy-lint and prettier: tests that need them are skipped"
+	touch $@
+
+$(VENV)/nf-core/.installed:
+	$(PYTHON) -m venv $(VENV)/nf-core
+	$(VENV)/nf-core/bin/python -m pip install --quiet --disable-pip-version-check 'nf-core==4.2.1' \
+	    || echo "nf-core tools cannot be installed for this Python: their linter is skipped"
+	touch $@
+
+nextflow-test-data: $(VENV)/.installed
+	test -e $(NEXTFLOW_DATA)/samples.csv || { \
+	    llmbin-simulate --n-genomes 3 --genome-size 0.25 0.3 --samples 2 --depth 12 --seed 1 --out $(NEXTFLOW_DATA); \
+	    { echo sample,assembly,bam,group; for s in S1 S2; do \
+	        echo $$s,$(NEXTFLOW_DATA)/contigs.fasta.gz,$(NEXTFLOW_DATA)/$$s.bam,all; done; } > $(NEXTFLOW_DATA)/samples.csv; }
+
+test-nextflow: $(VENV)/.installed-test $(VENV)/.installed-npm $(VENV)/nf-core/.installed nextflow-test-data
+	LLMBIN_NPM=$(NPM_PACKAGES) LLMBIN_NFCORE=$(abspath $(VENV))/nf-core/bin/nf-core LLMBIN_NEXTFLOW_DATA=$(NEXTFLOW_DATA) \
+	    $(VENV)/bin/python -m pytest -p no:cacheprovider --rootdir tests/platforms/nextflow -ra tests/platforms/nextflow
 
 # The versions of the image, so that the same bins can be expected here and there.
 $(VENV)/.installed-containers: $(VENV)/.installed-test containers/requirements-cpu.txt

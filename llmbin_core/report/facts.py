@@ -161,10 +161,8 @@ def read_curves(path: Path) -> dict[str, dict[str, list[float]]]:
 
 
 def model_cards(options: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """The encoders that made latents, from what their file says: sample -> card."""
-    if "models" in options:
-        return dict(options["models"])
-    return {"": options["model"]} if "model" in options else {}
+    """The encoders that made latents, from what their file says: model file -> card."""
+    return dict(options["models"])
 
 
 def _rows(path: Path, columns: Sequence[str], writer: str) -> list[dict[str, str]]:

@@ -224,16 +224,20 @@ def _models(facts: Facts) -> Iterator[tuple[str, str]]:
     if not facts.models:
         return
     cards = list(facts.models.values())
-    yield "embedding (gLM)", ", ".join(sorted({str(c.get("embedder") or "none") for c in cards}))
+    yield "embedding (gLM)", ", ".join(sorted({_glm(card) for card in cards}))
     trained = (
         "given" if facts.record.get("options", {}).get("model") else "trained on these contigs"
     )
     yield "encoder", trained if len(cards) == 1 else f"{len(cards)}, one per sample, {trained}"
-    contigs = sum(sum(card.get("trained_on", {}).values()) for card in cards)
+    contigs = sum(int(sample["contigs"]) for c in cards for sample in c.get("trained_on", ()))
     epochs = sorted({int(card.get("epochs_run", 0)) for card in cards})
     yield "trained on", f"{contigs:,} contigs in {_range(epochs)} epochs"
     losses = sorted(round(float(card.get("final_loss", 0.0)), 3) for card in cards)
     yield "final loss", _range(losses)
+
+
+def _glm(card: Mapping[str, Any]) -> str:
+    return str((card.get("embedder") or {}).get("name", "none"))
 
 
 def _range(ordered: Sequence[float]) -> str:

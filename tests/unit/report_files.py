@@ -110,9 +110,10 @@ def _stage_files(
     # Contigs of no bin lie anywhere.
     latent[bin_of < 0] = rng.normal(size=(int((bin_of < 0).sum()), 40))
     latent /= np.linalg.norm(latent, axis=1, keepdims=True)
-    card = {"embedder": "compact", "epochs_run": 30, "final_loss": 0.63, "trained_on": {"x": n}}
+    card = {"embedder": {"name": "compact", "digest": "d"}, "epochs_run": 30, "final_loss": 0.63,
+            "trained_on": [{"contigs": n}]}  # fmt: skip
     write_stage(folder / outputs.LATENT, table, {"latent": latent.astype(np.float32)},
-                Provenance("latent", 0, 6, {"model": card}))  # fmt: skip
+                Provenance("latent", 0, 6, {"models": {"model.safetensors": card}}))  # fmt: skip
     mean = depth.astype(np.float32)[:, None, :]
     known = {"samples": list(samples), "mapped_reads": dict.fromkeys(samples, 1000)}
     write_stage(folder / outputs.COVERAGE, table, {"mean": mean, "variance": mean},

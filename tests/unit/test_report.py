@@ -362,7 +362,7 @@ def test_a_model_and_a_curve_for_each_sample(run: Path, tmp_path: Path) -> None:
     curve = tmp_path / "training.tsv"
     curve.write_text("epoch\tloss\tsample\n1\t3\tgut\n2\t2\tgut\n1\tnan\tsoil\n")
     file = read_stage(run / outputs.LATENT)
-    card = file.provenance.options["model"]
+    (card,) = file.provenance.options["models"].values()
     cards = {"models": {"gut": card, "soil": card | {"final_loss": 0.5}}}
     write_stage(tmp_path / "latent", file.contigs, file.tensors,
                 replace(file.provenance, options=cards))  # fmt: skip
