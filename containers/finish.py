@@ -86,7 +86,7 @@ def main() -> int:
     # Without compiled modules every start of a container would compile them anew. Libraries hold
     # modules for newer Pythons too, which this one cannot compile; ours it must.
     compiled(site)
-    done = all([compiled(site / name) for name in OURS])
+    done = all(compiled(site / name) for name in OURS)
     moment = int(os.environ["SOURCE_DATE_EPOCH"])
     for path in (environment, *environment.rglob("*")):
         os.utime(path, (moment, moment), follow_symlinks=False)

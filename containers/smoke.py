@@ -129,13 +129,14 @@ def stage_by_stage(bams: Sequence[str]) -> str:
     {coverage}
     llmbin-coverage --merge {parts} --out out/coverage.safetensors
     llmbin-embed --contigs out/contigs.fasta.gz --out out/embedding.safetensors
-    llmbin-markers --contigs out/contigs.fasta.gz --out out/markers.tsv --sets-out out/sets.json
+    llmbin-markers --contigs out/contigs.fasta.gz --out out/markers.tsv \
+        --sets-out out/marker_sets.json
     llmbin-train --features out --out out/model.safetensors
     llmbin-encode --features out --model out/model.safetensors --out out/latent.safetensors
     llmbin-cluster --latent out/latent.safetensors --markers out/markers.tsv \
         --out out/partitions.safetensors
     llmbin-bin --partitions out/partitions.safetensors --markers out/markers.tsv \
-        --sets out/sets.json --contigs out/contigs.fasta.gz --out out
+        --sets out/marker_sets.json --contigs out/contigs.fasta.gz --out out
     llmbin-evaluate --gold community/gold.tsv --bins llmbin=out/contig2bin.tsv --out evaluation.tsv
     llmbin-report --run out
     test -s out/report.html

@@ -28,6 +28,7 @@ NOT_NEEDED = (
     "usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info",
     "var/lib/apt/lists", "var/cache/apt", "var/log",
 )  # fmt: skip
+APPTAINER_USERS = (1000, 54321)
 APPTAINER_TAG = "llmbin-apptainer:here"
 APPTAINER = f"""\
 FROM {PYTHON}
@@ -35,8 +36,11 @@ USER root
 RUN echo 'deb {MIRROR} sid main' > /etc/apt/sources.list.d/sid.list \\
     && apt-get -o Acquire::Check-Valid-Until=false update \\
     && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \\
-        --target-release sid apptainer fuse3 squashfs-tools \\
+        --target-release sid apptainer fuse3 squashfs-tools squashfuse \\
     && rm -rf /var/lib/apt/lists/* /etc/apt/sources.list.d/sid.list
+# Apptainer runs for users that its machine knows only, and maps their ranges of ids.
+RUN for id in {" ".join(map(str, APPTAINER_USERS))}; do \\
+        useradd --uid "$id" --create-home "u$id"; done
 ENTRYPOINT []
 """
 

@@ -3,39 +3,43 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from argparse import Namespace
 from pathlib import Path
 
 import bases
 import build
 import docker
+import images
 import pytest
 import smoke
 from built import Built
 
-USER = 1000
-SECURITY = ["seccomp=unconfined", "systempaths=unconfined"]
+USER, OTHER = bases.APPTAINER_USERS
 # Fast instead of small: it is thrown away.
 SQUASH = "--mksquashfs-args '-comp zstd -Xcompression-level 1'"
 
 
-def _apptainer(client: docker.DockerClient, folder: Path, script: str, user: int = USER) -> str:
-    """Run a script as a user of a machine that has Apptainer; only `folder` is shared with it."""
+def _apptainer(folder: Path, script: str, user: int = USER) -> str:
+    """Run a script as a user of a machine that has Apptainer; only `folder` is shared with it.
+
+    By the `docker` command: what namespaces in a container need is not in the SDK.
+    """
     if not Path("/dev/fuse").exists():
         pytest.skip("no /dev/fuse, which Apptainer mounts images with")
     rights = f"setpriv --reuid {user} --regid {user} --clear-groups env HOME=/nowhere"
-    output: bytes = client.containers.run(
-        bases.APPTAINER_TAG,
-        ["sh", "-euc", f'chmod 666 /dev/fuse; {rights} sh -euc "$0"', script],
-        security_opt=SECURITY,
-        devices=["/dev/fuse"],
-        cap_add=["SYS_ADMIN"],
-        network_mode="none",
-        volumes={str(folder): {"bind": str(folder), "mode": "rw"}},
-        working_dir=str(folder),
-        remove=True,
-    )
-    return output.decode()
+    done = subprocess.run(
+        (
+            *(images.docker_command(), "run", "--rm", "--network", "none"),
+            *("--security-opt", "seccomp=unconfined", "--security-opt", "systempaths=unconfined"),
+            *("--device", "/dev/fuse", "--cap-add", "SYS_ADMIN"),
+            *("--volume", f"{folder}:{folder}", "--workdir", str(folder), bases.APPTAINER_TAG),
+            *("sh", "-euc", f'chmod 666 /dev/fuse; {rights} sh -euc "$0"', script),
+        ),
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +53,7 @@ def sif(
     for path in (folder, *folder.iterdir()):
         shutil.chown(path, USER, USER)
     script = f"HOME=/tmp apptainer build --fakeroot {SQUASH} llmbin.sif llmbin.def"
-    _apptainer(client, folder, script)
+    _apptainer(folder, script)
     (folder / "llmbin.tar").unlink()
     return folder
 
@@ -57,15 +61,13 @@ def sif(
 def test_executables(client: docker.DockerClient, image: Built, sif: Path) -> None:
     names = smoke.executables(client, image.tag)
     loop = f"for tool in {' '.join(names)}; do $tool --version; done"
-    said = _apptainer(
-        client, sif, f"apptainer exec --no-home --containall llmbin.sif sh -euc '{loop}'"
-    )
+    said = _apptainer(sif, f"apptainer exec --no-home --containall llmbin.sif sh -euc '{loop}'")
     assert [line.split()[0] for line in said.splitlines()] == names
 
 
 def test_apps_and_help(client: docker.DockerClient, image: Built, sif: Path) -> None:
     said = _apptainer(
-        client, sif,
+        sif,
         "apptainer run --no-home llmbin.sif --version;"
         "for app in $(apptainer inspect --list-apps llmbin.sif); do"
         " apptainer run --no-home --app $app llmbin.sif --version; done",
@@ -73,14 +75,12 @@ def test_apps_and_help(client: docker.DockerClient, image: Built, sif: Path) -> 
     assert {line.split()[0] for line in said.splitlines()} == set(
         smoke.executables(client, image.tag)
     )
-    assert "apptainer run" in _apptainer(client, sif, "apptainer run-help llmbin.sif")
+    assert "apptainer run" in _apptainer(sif, "apptainer run-help llmbin.sif")
 
 
-def test_a_user_nobody_knows(client: docker.DockerClient, sif: Path) -> None:
+def test_a_user_that_the_image_does_not_know(client: docker.DockerClient, sif: Path) -> None:
     sif.chmod(0o755)
-    said = _apptainer(
-        client, sif, "apptainer exec --no-home llmbin.sif llmbin-train --version", 54321
-    )
+    said = _apptainer(sif, "apptainer exec --no-home llmbin.sif llmbin-train --version", OTHER)
     assert said.startswith("llmbin-train ")
 
 
@@ -90,7 +90,7 @@ def test_the_same_bins_as_on_the_host(client: docker.DockerClient, sif: Path, de
         shutil.chown(path, USER, USER)
     bams = "community/S1.bam community/S2.bam"
     _apptainer(
-        client, sif,
+        sif,
         f"apptainer run --no-home --pid -B $PWD llmbin.sif run --threads 1"
         f" --contigs community/contigs.fasta.gz --bam {bams} --out out",
     )  # fmt: skip
