@@ -46,7 +46,7 @@ demo: $(VENV)/.installed
 	llmbin run --contigs $(DEMO)/community/contigs.fasta.gz --bam $(DEMO)/community/*.bam --threads $(THREADS) --out $(DEMO)/binned
 	llmbin evaluate --gold $(DEMO)/community/gold.tsv --bins llmbin=$(DEMO)/binned/contig2bin.tsv --out $(DEMO)/evaluation.tsv
 	@echo
-	@cut -f 1-9 $(DEMO)/binned/bins.tsv
+	@cut -f 1-10 $(DEMO)/binned/bins.tsv
 	@echo
 	@echo "bins: $(DEMO)/binned/bins   table: $(DEMO)/binned/bins.tsv   record of the run: $(DEMO)/binned/run.json"
 

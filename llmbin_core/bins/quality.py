@@ -145,7 +145,8 @@ def _domain(
     ranked = explained.copy()
     ranked[reduced] = -1
     best = ranked.argmax(axis=0)
-    small = bp < _REDUCED_BP * complete[bacteria]
+    # Both completenesses count: a small bin without the markers that reduced genomes keep is none.
+    small = (bp < _REDUCED_BP * complete[bacteria]) & (complete[reduced] > complete[bacteria])
     is_reduced = (best == bacteria) & (small | (lost < _LOST_MARKERS * explained[reduced]))
     return np.where(is_reduced, reduced, best)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import doctest
 import importlib
 import re
@@ -65,7 +66,7 @@ def test_outputs_are_compared_as_they_should(shown: str, printed: str, agree: bo
 
 
 def test_columns_of_the_table_of_bins() -> None:
-    rows = dict(re.findall(r"^\| `([a-z0-9]+)` \| (.*) \|$", README, re.MULTILINE))
+    rows = dict(re.findall(r"^\| `([a-z0-9_]+)` \| (.*) \|$", README, re.MULTILINE))
     assert {name: rows.get(name) for name in COLUMNS} == {n: t for n, (_, t) in COLUMNS.items()}
 
 
@@ -102,8 +103,15 @@ def test_options_of_the_guides_exist(guide: Path) -> None:
         if not match or match[1] not in COMMANDS:
             continue
         parser = importlib.import_module(f"llmbin_tools.{match[1]}")._parser()
+        for word in match[2].split():  # a command of the command has options of its own
+            parser = _commands_of(parser).get(word, parser)
         for option in re.findall(r"(?<!\S)(--[a-z][a-z-]*)", match[2]):
             assert option in parser._option_string_actions, line
+
+
+def _commands_of(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    found = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+    return {name: sub for action in found for name, sub in action.choices.items()}
 
 
 def test_every_top_folder_has_a_readme() -> None:
