@@ -78,13 +78,13 @@ def test_apps_and_help(client: docker.DockerClient, image: Built, sif: Path) -> 
     assert "apptainer run" in _apptainer(sif, "apptainer run-help llmbin.sif")
 
 
-def test_a_user_that_the_image_does_not_know(client: docker.DockerClient, sif: Path) -> None:
+def test_a_user_that_the_image_does_not_know(sif: Path) -> None:
     sif.chmod(0o755)
     said = _apptainer(sif, "apptainer exec --no-home llmbin.sif llmbin-train --version", OTHER)
     assert said.startswith("llmbin-train ")
 
 
-def test_the_same_bins_as_on_the_host(client: docker.DockerClient, sif: Path, demo: Path) -> None:
+def test_the_same_bins_as_on_the_host(sif: Path, demo: Path) -> None:
     shutil.copytree(demo / "community", sif / "community")
     for path in (sif, *sif.rglob("*")):
         shutil.chown(path, USER, USER)
