@@ -2,6 +2,8 @@
 # make test   the tests
 # make test-report  the report in a browser (where chromium is installed) and in MultiQC
 # make lint   style and types
+# make test-containers   the Docker image and the Apptainer image, where there is a Docker engine
+# make lock recipe       what images and conda package are made from, after a change of pyproject.toml
 # make test-nextflow   modules, pipeline and nf-core/mag plug-in (needs java and npm)
 # make bench  BENCH=folder with contigs.fasta, *.bam and gold.tsv: binned and scored (too long for CI)
 #
@@ -21,7 +23,7 @@ PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --c
 # The workflow tests find the executables in the environment.
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
-.PHONY: demo test test-unit test-stages test-guides test-report test-nextflow nextflow-test-data example lint bench clean
+.PHONY: demo test test-unit test-stages test-guides test-report test-nextflow nextflow-test-data test-containers test-reproducible lock recipe example lint bench clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -109,6 +111,38 @@ nextflow-test-data: $(VENV)/.installed
 test-nextflow: $(VENV)/.installed-test $(VENV)/.installed-npm $(VENV)/nf-core/.installed nextflow-test-data
 	LLMBIN_NPM=$(NPM_PACKAGES) LLMBIN_NFCORE=$(abspath $(VENV))/nf-core/bin/nf-core LLMBIN_NEXTFLOW_DATA=$(NEXTFLOW_DATA) \
 	    $(VENV)/bin/python -m pytest -p no:cacheprovider --rootdir tests/platforms/nextflow -ra tests/platforms/nextflow
+
+# The versions of the image, so that the same bins can be expected here and there.
+$(VENV)/.installed-containers: $(VENV)/.installed-test containers/requirements-cpu.txt
+	sed -n 's/^\([a-z0-9.-]*==[^ ]*\).*/\1/p' containers/requirements-cpu.txt > $(VENV)/locked.txt
+	$(PIP) --constraint $(VENV)/locked.txt --editable '.[test,containers]'
+	touch $@
+
+test-containers: $(VENV)/.installed-containers
+	$(VENV)/bin/python -m pytest --config-file tests/platforms/containers/pytest.ini -rA \
+	    --ignore tests/platforms/containers/test_reproducible.py tests/platforms/containers
+
+# Builds the image twice.
+test-reproducible: $(VENV)/.installed-containers
+	$(VENV)/bin/python -m pytest --config-file tests/platforms/containers/pytest.ini -rA \
+	    tests/platforms/containers/test_reproducible.py
+
+# The newest versions that the package allows, with torch of constraints.txt. The CPU build of torch
+# is not on PyPI: TORCH_LINKS names a page or folder that has it.
+TORCH_LINKS ?= https://download.pytorch.org/whl/cpu/torch/
+LOCK = $(VENV)/bin/uv pip compile pyproject.toml --quiet --constraint constraints.txt --generate-hashes \
+    --python-version 3.11 --python-platform x86_64-manylinux_2_28 --only-binary :all: --no-header --no-annotate
+
+lock: $(VENV)/.installed-containers
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check uv
+	for kind in cpu gpu; do \
+	    file=containers/requirements-$$kind.txt; head=$$(sed '/^[^#]/,$$d' $$file); \
+	    links=(); [ $$kind = gpu ] || links=(--find-links $(TORCH_LINKS) --no-emit-package torch); \
+	    body=$$($(LOCK) "$${links[@]}"); \
+	    printf '%s\n' "$$head" "$$body" > $$file; done
+
+recipe: $(VENV)/bin/python
+	$(VENV)/bin/python containers/conda/recipe.py
 
 lint: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff check .
