@@ -71,10 +71,13 @@ def remove(path: Path) -> int:
 
 def compiled(folder: Path) -> bool:
     """Compile all modules below a folder; whether every one could be."""
-    # Digests instead of times, and unchecked: nobody edits the files of an image.
+    # Digests instead of times, and unchecked: nobody edits the files of an image. By force, since
+    # a module that pip compiled holds the time of its source and would be kept.
     mode = PycInvalidationMode.UNCHECKED_HASH
     return bool(
-        compileall.compile_dir(folder, maxlevels=30, quiet=2, workers=0, invalidation_mode=mode)
+        compileall.compile_dir(
+            folder, maxlevels=30, force=True, quiet=2, workers=0, invalidation_mode=mode
+        )
     )
 
 
