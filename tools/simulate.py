@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from llmbin_tools._common import log, make_parser, natural, positive, run_tool
+from llmbin_tools._common import fraction, log, make_parser, natural, positive, run_tool
 
 from llmbin_core.simulate.options import DEFAULT_GENOMES, SimulateOptions
 
@@ -68,6 +68,11 @@ def _add_advanced(group: argparse._ArgumentGroup, default: SimulateOptions) -> N
         help="substitutions per base of a read")  # fmt: skip
     add("--min-length", type=positive, default=default.min_length, metavar="BP",
         help="shorter contigs are lost")  # fmt: skip
+    add("--circular", type=fraction, default=default.circular, metavar="P",
+        help="probability that a sequence which is deep enough becomes one circular "
+        "contig")  # fmt: skip
+    add("--contig-errors", type=fraction, default=default.contig_errors, metavar="P",
+        help="wrong, lost and doubled bases per base of a contig")  # fmt: skip
 
 
 def _options(args: argparse.Namespace) -> SimulateOptions:
@@ -75,7 +80,7 @@ def _options(args: argparse.Namespace) -> SimulateOptions:
     names = (
         "genomes", "n_genomes", "samples", "seed", "strains", "depth", "mode", "reads",
         "write_genomes", "depth_spread", "presence", "read_length", "insert_size", "error_rate",
-        "min_length",
+        "min_length", "circular", "contig_errors",
     )  # fmt: skip
     return SimulateOptions(
         genome_size=(low, high),

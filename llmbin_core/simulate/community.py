@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmbin_core.simulate.composition import Codes
-from llmbin_core.simulate.genomes import Genome, reverse_complement
+from llmbin_core.simulate.genomes import UNKNOWN, Genome, reverse_complement
 from llmbin_core.simulate.options import Reads, SimulateOptions
 
 # Median length of what an assembler cuts a genome into, for a depth of 10; it grows with depth.
@@ -17,6 +17,8 @@ _MEDIAN_AT_10 = {"short": 6_000, "long": 60_000}
 _MEDIAN_RANGE = {"short": (700, 40_000), "long": (5_000, 400_000)}
 _DEPTH_EXPONENT = 1.1
 _LENGTH_SPREAD = 0.9
+# Depth from which on an assembler can close a circle.
+_CLOSED_DEPTH = 15.0
 # Share of a genome that is lost whatever its depth; of the rest, half is lost at a depth of 3,
 # a tenth at 5 and nearly nothing at 10.
 _ALWAYS_LOST, _HALF_LOST_DEPTH, _LOSS_EXPONENT = 0.015, 3.0, 4
@@ -37,6 +39,8 @@ class Assembly:
         The contig in the joined sequences of its genome (bp).
     reverse : bool [n]
         Whether the contig is the reverse complement of that piece.
+    circular : bool [n]
+        Whether the contig is a whole circular sequence, which its header says.
     """
 
     prefix: str
@@ -45,6 +49,7 @@ class Assembly:
     begin: NDArray[np.int64]
     end: NDArray[np.int64]
     reverse: NDArray[np.bool_]
+    circular: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.names)
@@ -82,6 +87,7 @@ def cut_genomes(
     prefix: str,
     reads: Reads,
     min_length: int,
+    circular: float = 0.0,
 ) -> Assembly:
     """Cut genomes into contigs, lose some, turn half of them and mix them.
 
@@ -90,20 +96,27 @@ def cut_genomes(
     depths : float64 [n]
         Depth of each genome in the reads that are assembled: the deeper, the longer its contigs
         (log-normal around a median that grows with depth) and the fewer are lost.
+    circular : float
+        Probability that a sequence deep enough is assembled whole, as a circle.
     """
     parts = []
     for row, (genome, depth) in enumerate(zip(genomes, depths.tolist(), strict=True)):
         if depth <= 0:
             continue
         for first, last in zip(genome.bounds[:-1], genome.bounds[1:], strict=True):
+            closed = circular > 0 and depth >= _CLOSED_DEPTH and rng.random() < circular
+            if closed and last - first >= min_length:
+                parts.append((np.array([row]), first[None], last[None], np.array([True])))
+                continue
             cuts = _cut(rng, int(first), int(last), _median(depth, reads))
             lost = _ALWAYS_LOST + (1 - _ALWAYS_LOST) / (
                 1 + (depth / _HALF_LOST_DEPTH) ** _LOSS_EXPONENT
             )
             keep = (rng.random(len(cuts) - 1) >= lost) & (np.diff(cuts) >= min_length)
-            parts.append((np.full(keep.sum(), row), cuts[:-1][keep], cuts[1:][keep]))
-    columns = zip(*parts, strict=True) if parts else ([], [], [])
-    genome_rows, begin, end = (np.concatenate([*c, np.empty(0, np.int64)]) for c in columns)
+            rows = np.full(keep.sum(), row)
+            parts.append((rows, cuts[:-1][keep], cuts[1:][keep], np.zeros(len(rows), bool)))
+    columns = zip(*parts, strict=True) if parts else ([], [], [], [])
+    genome_rows, begin, end, whole = (np.concatenate([*c, np.empty(0, np.int64)]) for c in columns)
     order = rng.permutation(len(begin))
     names = tuple(f"contig_{i}" for i in range(1, len(order) + 1))
     reverse = rng.random(len(order)) < 0.5
@@ -114,7 +127,24 @@ def cut_genomes(
         begin[order].astype(np.int64),
         end[order].astype(np.int64),
         reverse,
+        whole[order].astype(bool),
     )
+
+
+def misread(rng: np.random.Generator, codes: Codes, rate: float) -> Codes:
+    """A contig with errors of its assembly: as many wrong as lost as doubled bases.
+
+    Its length stays, so that alignments are off by no more than a few bases.
+    """
+    places = np.unique(rng.integers(0, len(codes), rng.binomial(len(codes), rate)))
+    rng.shuffle(places)
+    wrong, lost, doubled = places[: len(places) // 3 * 3].reshape(3, -1)
+    codes = codes.copy()
+    known = wrong[codes[wrong] < UNKNOWN]
+    codes[known] = (codes[known] + rng.integers(1, 4, len(known))) % 4
+    copies = np.ones(len(codes), dtype=np.int64)
+    copies[lost], copies[doubled] = 0, 2
+    return np.repeat(codes, copies)
 
 
 def _median(depth: float, reads: Reads) -> float:

@@ -54,6 +54,10 @@ class SimulateOptions:
         Substitutions per base of a read.
     min_length : int
         Shorter contigs are lost (bp).
+    circular : float
+        Probability that a sequence which is deep enough becomes one circular contig.
+    contig_errors : float
+        Wrong, lost and doubled bases per base of a contig.
     write_genomes : bool
         Also write the genomes and, of made-up ones, their genes.
     """
@@ -75,6 +79,8 @@ class SimulateOptions:
     insert_size: int = 350
     error_rate: float = 0.003
     min_length: int = 1000
+    circular: float = 0.0
+    contig_errors: float = 0.0
     write_genomes: bool = False
 
     def __post_init__(self) -> None:
@@ -89,6 +95,8 @@ class SimulateOptions:
         _range("--divergence", self.divergence, 0, 0.6, "")
         _within("--presence", self.presence, 0, 1)
         _within("--error-rate", self.error_rate, 0, 0.2)
+        _within("--circular", self.circular, 0, 1)
+        _within("--contig-errors", self.contig_errors, 0, 0.2)
         _within("--depth", self.depth, 0.1, 10_000)
         _within("--read-length", self.read_length, 50, 300)
         _at_least("--insert-size", self.insert_size, self.read_length)

@@ -14,7 +14,7 @@ from llmbin_core.contigs import SEPARATOR
 from llmbin_core.errors import UsageError
 from llmbin_core.files import atomic_path, gzip_writer, write_text
 from llmbin_core.simulate.bam import pair_records, write_bam
-from llmbin_core.simulate.community import Assembly, cut_genomes, draw_depths
+from llmbin_core.simulate.community import Assembly, cut_genomes, draw_depths, misread
 from llmbin_core.simulate.composition import Codes
 from llmbin_core.simulate.genomes import Genome, make_genome, make_strain, read_genomes
 from llmbin_core.simulate.longreads import LongRecord, align_long
@@ -93,7 +93,7 @@ def simulate(
             f"--depth {options.depth}: no genome gives a contig of {options.min_length} bp; "
             "give a larger depth or larger genomes"
         )
-    contigs = _write_contigs(out, genomes, assemblies)
+    contigs = _write_contigs(out, options, genomes, assemblies)
     if options.write_genomes:
         _write_genomes(out, genomes)
     bams = _write_alignments(out, options, genomes, depths, assemblies)
@@ -152,22 +152,32 @@ def _assemblies(
             prefix,
             options.reads,
             options.min_length,
+            options.circular,
         )
         for i, (prefix, depth) in enumerate(cases)
     ]
 
 
 def _write_contigs(
-    out: Path, genomes: Sequence[Genome], assemblies: Sequence[Assembly]
+    out: Path,
+    options: SimulateOptions,
+    genomes: Sequence[Genome],
+    assemblies: Sequence[Assembly],
 ) -> tuple[Path, ...]:
     paths = []
+    rng = stream(options.seed, "contig errors")
     for assembly in assemblies:
         sample = assembly.prefix.removesuffix(SEPARATOR)
         path = out / outputs.CONTIGS_FASTA
         if sample:
             path = out / ASSEMBLIES_FOLDER / f"{sample}.fasta.gz"
-        records = ((name, assembly.codes(genomes, row)) for row, name in enumerate(assembly.names))
-        _write_fasta(path, records)
+        heads = [
+            f"{name} circular=true" if circular else name
+            for name, circular in zip(assembly.names, assembly.circular.tolist(), strict=True)
+        ]
+        codes = (assembly.codes(genomes, row) for row in range(len(assembly)))
+        read = (misread(rng, c, options.contig_errors) for c in codes)
+        _write_fasta(path, zip(heads, read, strict=True))
         paths.append(path)
     return tuple(paths)
 
