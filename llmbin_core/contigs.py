@@ -7,7 +7,7 @@ A contig is known by the first token of its FASTA header, kept exactly. Its base
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,15 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmbin_core import defaults
+from llmbin_core.circularity import ends_overlap, says_circular
 from llmbin_core.errors import InputError
-from llmbin_core.fasta import iter_fasta
-from llmbin_core.files import atomic_path, gzip_writer
+from llmbin_core.fasta import iter_fasta, iter_records
+from llmbin_core.files import atomic_path, gzip_writer, open_decompressed
 
 SEPARATOR = defaults.SEPARATOR
 MIN_LENGTH = defaults.MIN_LENGTH
 
 # SemiBin2's rule for an automatic minimum: contigs of 1000..2500 bp count only where they are rare.
 _AUTO_SHORT, _AUTO_LONG, _AUTO_SHARE = 1000, 2500, 0.05
+
+_CIRCULAR, _LINEAR = "yes", "no"
 
 _UNKNOWN = 4
 _LETTERS = b"ACGTN"
@@ -201,6 +204,7 @@ def prepare(
     tsv: Path,
     min_length: int | Literal["auto"] = MIN_LENGTH,
     separator: str = SEPARATOR,
+    circular: Collection[str] = (),
 ) -> Prepared:
     """Check assemblies and write the contigs that are binned.
 
@@ -209,10 +213,14 @@ def prepare(
     assemblies : sequence of Assembly
         Several are written one after the other with names ``sample<separator>contig``.
     fasta, tsv : Path
-        Outputs: gzipped FASTA, and a table with length, GC share and unknown bases per contig.
+        Outputs: gzipped FASTA, and a table with length, GC share, unknown bases and whether it
+        is circular per contig.
     min_length : int or "auto"
         Shorter contigs are left out (bp); "auto" is 2500 when contigs of 1000..2500 bp hold at
         least 5 % of the bases, else 1000 (SemiBin2's rule).
+    circular : collection of str
+        Contigs that are circular, as they are named in the assembly, beside those of which their
+        own headers or ends say so.
 
     Raises
     ------
@@ -227,8 +235,8 @@ def prepare(
         gzip_writer(fasta_tmp) as out,
         tsv_tmp.open("w", newline="\n") as rows,
     ):
-        rows.write("contig\tsample\tlength\tgc\tunknown\n")
-        for sample, name, letters in _named(assemblies, separator):
+        rows.write("contig\tsample\tlength\tgc\tunknown\tcircular\n")
+        for sample, name, head, letters in _named(assemblies, separator):
             if len(letters) < limit:
                 dropped += 1
                 dropped_bp += len(letters)
@@ -236,23 +244,49 @@ def prepare(
             kept += 1
             kept_bp += len(letters)
             out.write(b">%s\n%s\n" % (name.encode(), letters))
-            rows.write(f"{name}\t{sample}\t{len(letters)}\t{_base_shares(letters)}\n")
+            closed = head[0] in circular or says_circular(*head) or ends_overlap(letters)
+            shares = _base_shares(letters)
+            shape = _CIRCULAR if closed else _LINEAR
+            rows.write(f"{name}\t{sample}\t{len(letters)}\t{shares}\t{shape}\n")
     return Prepared(kept, kept_bp, dropped, dropped_bp, limit)
 
 
-def _named(assemblies: Sequence[Assembly], separator: str) -> Iterable[tuple[str, str, bytes]]:
+def _named(
+    assemblies: Sequence[Assembly], separator: str
+) -> Iterable[tuple[str, str, tuple[str, str], bytes]]:
+    """Sample, name, original name and description, letters of all contigs."""
     several = len(assemblies) > 1
     for assembly in assemblies:
-        for name, letters in iter_fasta(assembly.path):
-            yield (
-                assembly.sample,
-                f"{assembly.sample}{separator}{name}" if several else name,
-                letters,
-            )
+        for name, description, letters in iter_records(assembly.path):
+            full = f"{assembly.sample}{separator}{name}" if several else name
+            yield assembly.sample, full, (name, description), letters
+
+
+def read_circular(path: Path, contigs: ContigTable) -> NDArray[np.bool_]:
+    """Which contigs are circular by the table that `prepare` wrote: bool [n].
+
+    Raises
+    ------
+    InputError
+        A table of another program, or one that lacks a contig.
+    """
+    with open_decompressed(path) as handle:
+        lines = [line.decode(errors="replace").rstrip("\r\n").split("\t") for line in handle]
+    header = lines[0] if lines else []
+    if header[:1] != ["contig"] or header[-1:] != ["circular"]:
+        raise InputError(
+            f"{path}: line 1 is not the header of a table of contigs with a column 'circular'; "
+            "give the contigs.tsv that llmbin-prepare wrote, or make it again"
+        )
+    shape = {row[0]: row[-1] for row in lines[1:]}
+    for name in contigs.names:
+        if name not in shape:
+            raise InputError(f"{path}: holds no contig '{name}'; give the table of these contigs")
+    return np.array([shape[name] == _CIRCULAR for name in contigs.names], dtype=np.bool_)
 
 
 def _auto_min_length(assemblies: Sequence[Assembly]) -> int:
-    lengths = np.array([len(s) for _, _, s in _named(assemblies, SEPARATOR)], dtype=np.int64)
+    lengths = np.array([len(s) for *_, s in _named(assemblies, SEPARATOR)], dtype=np.int64)
     lengths = lengths[lengths >= _AUTO_SHORT]
     short = lengths[lengths <= _AUTO_LONG].sum()
     return _AUTO_LONG if short >= _AUTO_SHARE * lengths.sum() else _AUTO_SHORT

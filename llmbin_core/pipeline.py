@@ -35,12 +35,12 @@ class RunOptions:
         Alignments, or tables of depths; one of the two.
     sample_names : tuple of str
         One per file, or none.
-    reference, profiles, marker_sets, model : Path, optional
+    circular, reference, profiles, marker_sets, model : Path, optional
         See the stages; with a model no encoder is trained.
     glm : str
         Name or folder of a gLM, or ``none``.
     min_length : int or "auto"
-    min_mapq, min_identity, n_views, seed, grid, min_bin_size, choose, compress, prefix
+    min_mapq, min_identity, n_views, seed, reads, grid, min_bin_size, choose, compress, prefix
         See the stages.
     training : mapping
         Options of training and network that differ from the defaults.
@@ -53,6 +53,7 @@ class RunOptions:
     bams: tuple[Path, ...] = ()
     depth_tables: tuple[Path, ...] = ()
     sample_names: tuple[str, ...] = ()
+    circular: Path | None = None
     reference: Path | None = None
     profiles: Path | None = None
     marker_sets: Path | None = None
@@ -63,6 +64,7 @@ class RunOptions:
     min_identity: float = defaults.MIN_IDENTITY
     n_views: int = defaults.N_VIEWS
     seed: int = defaults.RANDOM_SEED
+    reads: str = defaults.READS
     grid: str = defaults.GRID
     min_bin_size: int = defaults.MIN_BIN_SIZE
     choose: str = defaults.CHOOSE
@@ -151,7 +153,7 @@ def _prepare(o: RunOptions) -> Stage:
     return Stage(
         "prepare",
         stages.prepare,
-        {"assemblies": o.contigs},
+        {"assemblies": o.contigs, **({"circular": o.circular} if o.circular else {})},
         {"out": o.out},
         made,
         {"min_length": o.min_length},
@@ -160,7 +162,7 @@ def _prepare(o: RunOptions) -> Stage:
 
 def _features(o: RunOptions) -> list[Stage]:
     contigs = {"contigs": o.out / outputs.CONTIGS_FASTA}
-    views: dict[str, Any] = {"n_views": o.n_views, "seed": o.seed}
+    views: dict[str, Any] = {"n_views": o.n_views, "seed": o.seed, "reads": o.reads}
     composition, coverage = o.out / outputs.COMPOSITION, o.out / outputs.COVERAGE
     files = o.bams or o.depth_tables
     if not o.sample_names:
@@ -250,13 +252,16 @@ def _encoding(o: RunOptions) -> list[Stage]:
 
 def _cluster(o: RunOptions) -> Stage:
     made = o.out / outputs.PARTITIONS
+    inputs = {"latent": o.out / outputs.LATENT, "markers": o.out / outputs.MARKERS}
+    # Depths count beside the latent where contigs are long enough to have certain ones.
+    inputs |= {} if o.reads == defaults.READS else {"coverage": o.out / outputs.COVERAGE}
     return Stage(
         "cluster",
         stages.cluster,
-        {"latent": o.out / outputs.LATENT, "markers": o.out / outputs.MARKERS},
+        inputs,
         {"out": made},
         (made,),
-        {"grid": o.grid, "seed": o.seed},
+        {"grid": o.grid, "reads": o.reads, "seed": o.seed},
         {"threads": o.threads},
     )
 
@@ -278,6 +283,7 @@ def _bin(o: RunOptions) -> Stage:
             "markers": o.out / outputs.MARKERS,
             "sets": o.out / outputs.MARKER_SETS,
             "contigs": o.out / outputs.CONTIGS_FASTA,
+            "table": o.out / outputs.CONTIGS_TABLE,
             "coverage": o.out / outputs.COVERAGE,
         },
         {"out": o.out},

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from llmbin_core import __version__
+from llmbin_core import __version__, defaults
 from llmbin_core.contigs import ContigTable
 from llmbin_core.errors import EnvironmentFault, InputError
 from llmbin_core.files import atomic_path, compression_of
@@ -169,7 +169,7 @@ def _parse(path: Path, document: dict[str, Any]) -> Provenance:
 
 
 def check_join(files: Sequence[StageFile]) -> None:
-    """Refuse stage files whose contigs, random seeds or view counts differ.
+    """Refuse stage files whose contigs, random seeds, view counts or kinds of reads differ.
 
     Raises
     ------
@@ -188,6 +188,9 @@ def check_join(files: Sequence[StageFile]) -> None:
                 raise InputError(
                     f"{pair}: {label} {mine} and {theirs}; make both with the same one"
                 )
+        mine, theirs = (f.provenance.options.get("reads", defaults.READS) for f in (first, other))
+        if mine != theirs:
+            raise InputError(f"{pair}: --reads {mine} and {theirs}; make both with the same one")
 
 
 def check_same_contigs(file: StageFile, contigs: ContigTable, source: Path) -> None:

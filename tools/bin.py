@@ -29,6 +29,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_contigs(cli)
     cli.main.add_argument(
+        "--contig-table",
+        type=Path,
+        default=None,
+        metavar="TSV",
+        help="table that llmbin-prepare wrote: circular contigs that are whole genomes become bins "
+        "of their own",
+    )
+    cli.main.add_argument(
         "--coverage",
         type=Path,
         default=None,
@@ -49,6 +57,7 @@ def _body(args: argparse.Namespace) -> None:
         args.sets,
         args.contigs,
         args.out,
+        table=args.contig_table,
         coverage=args.coverage,
         min_bin_size=args.min_bin_size,
         choose=args.choose,

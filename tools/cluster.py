@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from llmbin_tools._common import make_parser, run_tool
-from llmbin_tools._options import add_grid, add_out
+from llmbin_tools._options import add_grid, add_out, add_reads
+
+from llmbin_core import defaults
+from llmbin_core.errors import UsageError
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -24,16 +27,34 @@ def _parser() -> argparse.ArgumentParser:
     cli.main.add_argument(
         "--markers", type=Path, required=True, metavar="TSV", help="table that llmbin-markers wrote"
     )
+    cli.main.add_argument(
+        "--coverage",
+        type=Path,
+        default=None,
+        metavar="FILE",
+        help="output of llmbin-coverage, for density clustering with depths",
+    )
     add_out(cli)
+    add_reads(cli)
     add_grid(cli)
     return cli.parser
 
 
 def _body(args: argparse.Namespace) -> None:
+    if args.coverage and args.reads == defaults.READS:
+        raise UsageError(f"--coverage has no effect with --reads {args.reads}; leave it out")
+
     from llmbin_core import stages
 
     stages.cluster(
-        args.latent, args.markers, args.out, grid=args.grid, seed=args.seed, threads=args.threads
+        args.latent,
+        args.markers,
+        args.out,
+        coverage=args.coverage,
+        grid=args.grid,
+        reads=args.reads,
+        seed=args.seed,
+        threads=args.threads,
     )
 
 

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from llmbin_tools._common import make_parser, run_tool
-from llmbin_tools._options import add_out, add_shards, add_views, check_source
+from llmbin_tools._options import add_out, add_reads, add_shards, add_views, check_source
 
 from llmbin_core import defaults
 
@@ -21,12 +21,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_shards(cli)
     add_out(cli)
+    add_reads(cli)
     add_views(cli)
     return cli.parser
 
 
 def _body(args: argparse.Namespace) -> None:
-    check_source(args, {"views": defaults.N_VIEWS, "seed": defaults.RANDOM_SEED})
+    unused = {
+        "views": defaults.N_VIEWS,
+        "seed": defaults.RANDOM_SEED,
+        "reads": defaults.READS,
+    }
+    check_source(args, unused)
 
     from llmbin_core import stages
 
@@ -34,7 +40,12 @@ def _body(args: argparse.Namespace) -> None:
         stages.merge_shards(args.merge, args.out)
     else:
         stages.composition(
-            args.contigs, args.out, n_views=args.views, seed=args.seed, shard=args.shard or (1, 1)
+            args.contigs,
+            args.out,
+            n_views=args.views,
+            seed=args.seed,
+            reads=args.reads,
+            shard=args.shard or (1, 1),
         )
 
 

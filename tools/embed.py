@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from llmbin_tools._common import make_parser, run_tool
-from llmbin_tools._options import add_out, add_shards, add_views, check_source
+from llmbin_tools._options import add_out, add_reads, add_shards, add_views, check_source
 
 from llmbin_core import defaults
 
@@ -28,6 +28,7 @@ def _parser() -> argparse.ArgumentParser:
         help="name of a gLM or baseline, or a gLM folder",
     )
     add_out(cli)
+    add_reads(cli)
     add_views(cli)
     cli.advanced.add_argument(
         "--per-view",
@@ -47,6 +48,7 @@ def _body(args: argparse.Namespace) -> None:
         "glm": defaults.GLM,
         "views": defaults.N_VIEWS,
         "seed": defaults.RANDOM_SEED,
+        "reads": defaults.READS,
         "device": "auto",
         "per_view": False,
         "trust_remote_code": False,
@@ -64,6 +66,7 @@ def _body(args: argparse.Namespace) -> None:
             glm=args.glm,
             n_views=args.views,
             seed=args.seed,
+            reads=args.reads,
             shard=args.shard or (1, 1),
             device=args.device,
             per_view=args.per_view,

@@ -21,7 +21,7 @@ import numpy as np
 import pysam
 from numpy.typing import NDArray
 
-from llmbin_core import progress
+from llmbin_core import defaults, progress
 from llmbin_core.contigs import ContigTable
 from llmbin_core.coverage.alignments import DepthFilter, check_alignments, sample_depth
 from llmbin_core.coverage.samples import (
@@ -118,6 +118,7 @@ def alignment_coverage(
         "min_mapq": passing.min_mapq,
         "min_identity": passing.min_identity,
         "per_view": True,
+        "reads": passing.reads,
     }
     return stack([part for part, _ in done], seed, options, inputs)
 
@@ -134,7 +135,7 @@ def _cover_all(
 
 
 def _cover(job: _Job, sample: Sample, advance: Callable[[int], None]) -> tuple[SampleCoverage, str]:
-    starts, ends = views(job.contigs.lengths, job.seed, job.n_views)
+    starts, ends = views(job.contigs.lengths, job.seed, job.n_views, job.passing.reads)
     depth = sample_depth(
         sample.path,
         job.contigs,
@@ -247,6 +248,7 @@ def table_coverage(
     seed: int,
     n_views: int,
     names: Sequence[str] | None = None,
+    reads: str = defaults.READS,
 ) -> Coverage:
     """Coverage of contigs from depth tables; every view gets the depth of its whole contig.
 
@@ -256,7 +258,7 @@ def table_coverage(
         n contigs; every table must hold all of them.
     paths : sequence of Path
         Tables of jgi_summarize_bam_contig_depths, CoverM or strobealign --aemb, told by content.
-    seed, n_views : int
+    seed, n_views, reads
         Kept in the provenance, so that the result joins with files made on views.
     names : sequence of str, optional
         Sample names in the order of files and columns (default: as the tables name them).
@@ -285,7 +287,7 @@ def table_coverage(
         )
         for name, (_, column) in zip(chosen, found, strict=True)
     ]
-    options = {"min_mapq": None, "min_identity": None, "per_view": False}
+    options = {"min_mapq": None, "min_identity": None, "per_view": False, "reads": reads}
     return stack(parts, seed, options, [(path.name, fingerprint(path)) for path in paths])
 
 

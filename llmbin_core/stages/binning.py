@@ -105,7 +105,9 @@ def cluster(
     markers: Path,
     out: Path,
     *,
+    coverage: Path | None = None,
     grid: str = defaults.GRID,
+    reads: str = defaults.READS,
     seed: int = defaults.RANDOM_SEED,
     threads: int = 1,
 ) -> None:
@@ -117,8 +119,12 @@ def cluster(
         Output of `encode`.
     markers : Path
         Output of `markers`; its hits give the marker seeds.
+    coverage : Path, optional
+        Output of coverage; its depths take part in the density clustering of long reads.
     grid : str
         ``default``, or ``full`` for the 120 published settings.
+    reads : str
+        ``long`` and ``hybrid`` add density clustering.
     seed : int
         Random seed of Leiden and k-means.
     threads : int
@@ -131,11 +137,20 @@ def cluster(
 
     file = read_stage(latent, "latent")
     hits = read_markers(markers)
+    depths = _depths(coverage, file.contigs, latent)
     labels, settings = partitions(
-        file.tensors["latent"], file.contigs, hits, grid=grid, random_seed=seed, threads=threads
+        file.tensors["latent"],
+        file.contigs,
+        hits,
+        grid=grid,
+        reads=reads,
+        depths=None if depths is None else depths.mean,
+        random_seed=seed,
+        threads=threads,
     )
-    inputs = {latent.name: fingerprint(latent), markers.name: fingerprint(markers)}
-    options = {"grid": grid, "random_seed": seed, "partitions": settings}
+    read = [latent, markers, *([coverage] if coverage else [])]
+    inputs = {path.name: fingerprint(path) for path in read}
+    options = {"grid": grid, "reads": reads, "random_seed": seed, "partitions": settings}
     provenance = Provenance(
         "partitions", file.provenance.seed, file.provenance.n_views, options, inputs
     )
@@ -149,6 +164,7 @@ def make_bins(
     contigs: Path,
     out: Path,
     *,
+    table: Path | None = None,
     coverage: Path | None = None,
     min_bin_size: int = defaults.MIN_BIN_SIZE,
     choose: str = defaults.CHOOSE,
@@ -164,6 +180,9 @@ def make_bins(
     out : Path
         Folder for ``bins/``, ``bins.tsv``, ``contig2bin.tsv``, ``contig2bin.dastool.tsv`` and the
         unbinned contigs.
+    table : Path, optional
+        Table that prepare wrote; tells the circular contigs, whole genomes among which are bins of
+        their own.
     coverage : Path, optional
         Output of coverage; gives the mean depth per sample of each bin.
     min_bin_size : int
@@ -179,7 +198,7 @@ def make_bins(
     from llmbin_core.bins.quality import estimate
     from llmbin_core.bins.selection import choose_bins
     from llmbin_core.bins.writing import write_bins
-    from llmbin_core.contigs import read_contigs
+    from llmbin_core.contigs import read_circular, read_contigs
     from llmbin_core.markertable import read_marker_sets, read_markers
     from llmbin_core.stagefile import check_same_contigs, read_stage
 
@@ -189,7 +208,9 @@ def make_bins(
     depths = _depths(coverage, assembly.table, contigs)
     known = None if depths is None else depths.mean
     index = index_markers(read_markers(markers), file.contigs, read_marker_sets(sets), known)
-    bins = choose_bins(file.tensors["labels"], index, file.contigs.lengths, min_bin_size, choose)
+    lengths = file.contigs.lengths
+    circular = read_circular(table, file.contigs) if table else None
+    bins = choose_bins(file.tensors["labels"], index, lengths, min_bin_size, choose, circular)
     quality = estimate(index, bins)
     write_bins(out, assembly, bins, quality, index.domains, depths, compress, prefix)
     if bins:

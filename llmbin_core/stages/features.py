@@ -22,6 +22,7 @@ def prepare(
     min_length: int | Literal["auto"] = defaults.MIN_LENGTH,
     sample_names: Sequence[str] | None = None,
     separator: str = defaults.SEPARATOR,
+    circular: Path | None = None,
 ) -> None:
     """Check assemblies and write the contigs that are binned, with their table, into a folder.
 
@@ -36,12 +37,19 @@ def prepare(
         One per assembly.
     separator : str
         Between sample and contig where there are several assemblies.
+    circular : Path, optional
+        Flye's ``assembly_info.txt`` or a list of the circular contigs of one assembly.
     """
     from llmbin_core import contigs
+    from llmbin_core.circularity import read_circular_names
+
+    if circular is not None and len(assemblies) > 1:
+        raise UsageError("--circular belongs to one assembly; prepare each of them on its own")
 
     named = contigs.name_samples(assemblies, sample_names, separator)
     fasta, table = out / outputs.CONTIGS_FASTA, out / outputs.CONTIGS_TABLE
-    made = contigs.prepare(named, fasta, table, min_length, separator)
+    closed = read_circular_names(circular) if circular else ()
+    made = contigs.prepare(named, fasta, table, min_length, separator, closed)
     log.info(
         "kept %d contigs (%d bp) of at least %d bp, left out %d (%d bp)",
         made.kept,
@@ -60,6 +68,7 @@ def composition(
     *,
     n_views: int = defaults.N_VIEWS,
     seed: int = defaults.RANDOM_SEED,
+    reads: str = defaults.READS,
     shard: Shard = (1, 1),
 ) -> None:
     """Write the 4-mer composition of the views: ``composition`` float32 [n, V, 136].
@@ -71,6 +80,8 @@ def composition(
     out : Path
     n_views, seed : int
         Number of views per contig and their random seed.
+    reads : str
+        ``short``, ``long`` or ``hybrid``: the longer the reads, the longer the views.
     shard : (int, int)
         Part k of n of the contigs.
     """
@@ -79,11 +90,11 @@ def composition(
     from llmbin_core.views import views
 
     whole = read_contigs(contigs)
-    starts, ends = views(whole.table.lengths, seed, n_views)
+    starts, ends = views(whole.table.lengths, seed, n_views, reads)
     rows = _shard(whole.table.lengths, shard)
     part = whole.rows(*rows)
     table = spectra(part, starts[slice(*rows)], ends[slice(*rows)])
-    options = {"k": 4, "n_contigs": len(whole)}
+    options = {"k": 4, "n_contigs": len(whole), "reads": reads}
     _write_rows(out, part, {"composition": table}, "composition", seed, n_views, options, contigs,
                 rows, shard)  # fmt: skip
 
@@ -100,14 +111,15 @@ def coverage(
     min_identity: float = defaults.MIN_IDENTITY,
     n_views: int = defaults.N_VIEWS,
     seed: int = defaults.RANDOM_SEED,
+    reads: str = defaults.READS,
     threads: int = 1,
 ) -> None:
     """Write depth of the views: ``mean`` and ``variance``, float32 [n, V, S].
 
     Parameters
     ----------
-    contigs, out, n_views, seed
-        As for `composition`.
+    contigs, out, n_views, seed, reads
+        As for `composition`; ``long`` and ``hybrid`` also judge the alignments of long reads.
     alignments, tables : sequence of Path
         BAM or CRAM files, or depth tables; one of the two.
     sample_names : sequence of str, optional
@@ -122,10 +134,10 @@ def coverage(
 
     if bool(alignments) == bool(tables):
         raise UsageError("coverage needs either alignments or depth tables")
-    passing = depth.DepthFilter(min_mapq, min_identity)
+    passing = depth.DepthFilter(min_mapq, min_identity, reads)
     table = depth.read_contig_table(contigs)
     if tables:
-        result = depth.table_coverage(table, tables, seed, n_views, sample_names)
+        result = depth.table_coverage(table, tables, seed, n_views, sample_names, reads)
         log.info("depth tables know no views: every view has the depth of its contig")
     else:
         result = depth.alignment_coverage(
@@ -160,6 +172,7 @@ def embed(
     glm: str,
     n_views: int = defaults.N_VIEWS,
     seed: int = defaults.RANDOM_SEED,
+    reads: str = defaults.READS,
     shard: Shard = (1, 1),
     device: str = "auto",
     per_view: bool = False,
@@ -171,7 +184,7 @@ def embed(
 
     Parameters
     ----------
-    contigs, out, n_views, seed, shard
+    contigs, out, n_views, seed, reads, shard
         As for `composition`.
     glm : str
         Name of a bundled gLM or baseline, or a gLM folder.
@@ -193,7 +206,7 @@ def embed(
     target = choose_device(device)
     embedder = load_embedder(glm, target, trust_remote_code=trust_remote_code)
     whole = read_contigs(contigs)
-    starts, ends = views(whole.table.lengths, seed, n_views)
+    starts, ends = views(whole.table.lengths, seed, n_views, reads)
     rows = _shard(whole.table.lengths, shard)
     part = whole.rows(*rows)
     sequences = [part.sequence(i) for i in range(len(part))]
@@ -205,6 +218,7 @@ def embed(
         "embedder_digest": embedder.digest,
         "per_view": per_view,
         "n_contigs": len(whole),
+        "reads": reads,
     }
     unknown = np.array([bool((s > 3).all()) for s in sequences], dtype=np.uint8)
     if unknown.any():
