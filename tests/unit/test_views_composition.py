@@ -40,6 +40,24 @@ def test_a_view_depends_on_nothing_but_length_seed_and_place(lengths: list[int],
     assert (ends[:, :3] == fewer_ends).all()
 
 
+@given(LENGTHS, st.integers(0, 1000))
+def test_views_of_long_reads_are_longer_and_of_short_contigs_the_same(
+    lengths: list[int], seed: int
+) -> None:
+    size = np.array([*lengths, 4000, 400_000])
+    starts, ends = views(size, seed, 5, "long")
+    # A quarter of the contig, but at least 1 kb (or the contig) and at most 25 kb.
+    least = [min(x, min(max(1000, x // 4), 25_000)) for x in size.tolist()]
+    assert ((ends - starts) >= np.array(least)[:, None]).all()
+    assert (starts >= 0).all()
+    assert (ends <= size[:, None]).all()
+    usual = views(size, seed, 5)
+    same = size <= 4003
+    assert (starts[same] == usual[0][same]).all()
+    assert (ends[same] == usual[1][same]).all()
+    assert (views(size, seed, 5, "hybrid")[0] == starts).all()
+
+
 def test_view_starts_and_lengths_are_uniform() -> None:
     # 20,000 contigs of 11 kb: starts uniform on [0, 10000), so their mean is 5000 with a standard
     # error of 10000 / sqrt(12 * 20000) = 20; given the start, lengths are uniform on
