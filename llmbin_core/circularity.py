@@ -47,7 +47,8 @@ def ends_overlap(letters: bytes) -> bool:
     """Whether a contig ends with its own beginning: at least 100 bp, at most half of it."""
     most = min(_MOST_OVERLAP, len(letters) // 2)
     seed = letters[:_SEED]
-    if most < _LEAST_OVERLAP or len(set(seed)) < 3:
+    # A seed that comes again near the beginning lies in a tandem repeat, which says nothing.
+    if most < _LEAST_OVERLAP or letters.find(seed, 1, most) >= 0:
         return False
     place = letters.find(seed, len(letters) - most)
     while 0 <= place <= len(letters) - _LEAST_OVERLAP:

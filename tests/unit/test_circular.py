@@ -64,8 +64,9 @@ def test_ends_that_are_one_place() -> None:
     assert ends_overlap(whole + bytes(tail))
     tail[40:2000:20] = bytes(b"ACGT"[b"CGTA".index(b)] for b in tail[40:2000:20])
     assert not ends_overlap(whole + bytes(tail))
-    # Low complexity and short contigs say nothing.
+    # Tandem repeats and short contigs say nothing.
     assert not ends_overlap(b"A" * 5000)
+    assert not ends_overlap(whole[:20] * 60)
     assert not ends_overlap(whole[:150])
 
 

@@ -98,6 +98,7 @@ def test_coverage_holds_views_and_provenance_of_each_sample(tmp_path: Path) -> N
         "min_mapq": 0,
         "min_identity": 0.0,
         "per_view": True,
+        "reads": "short",
     }
     assert set(result.provenance.inputs) == {"s0.sorted.bam", "s1.sorted.bam"}
 
@@ -171,7 +172,7 @@ def test_merge_refuses_what_does_not_belong_together(tmp_path: Path) -> None:
 def test_any_split_of_samples_merges_to_the_same_columns(names: list[str], random: object) -> None:
     from llmbin_core.coverage.samples import SampleCoverage, stack
 
-    options = {"min_mapq": 0, "min_identity": 0.0, "per_view": True}
+    options = {"min_mapq": 0, "min_identity": 0.0, "per_view": True, "reads": "short"}
     shape = (2, 3)
     single = [
         SampleCoverage(n, np.full(shape, i, np.float32), np.full(shape, -i, np.float32), i)

@@ -46,6 +46,7 @@ def test_table_with_variance(tmp_path: Path, text: str, names: list[str]) -> Non
         "min_mapq": None,
         "min_identity": None,
         "per_view": False,
+        "reads": "short",
     }
     assert (result.provenance.seed, result.provenance.n_views) == (7, 3)
     assert list(result.provenance.inputs) == ["t.tsv"]

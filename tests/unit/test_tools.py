@@ -185,16 +185,16 @@ def _calls(monkeypatch: pytest.MonkeyPatch, command: str, argv: Sequence[str]) -
 
 
 def test_options_reach_the_stages(monkeypatch: pytest.MonkeyPatch) -> None:
-    views = ["--views", "3", "--seed", "9", "--shard", "2/4"]
+    views = ["--views", "3", "--seed", "9", "--shard", "2/4", "--reads", "long"]
     got = _calls(monkeypatch, "composition", ["--contigs", "c", "--out", "o", *views])
     assert got == {"name": "composition", "args": (Path("c"), Path("o")), "n_views": 3, "seed": 9,
-                   "shard": (2, 4)}  # fmt: skip
+                   "reads": "long", "shard": (2, 4)}  # fmt: skip
     got = _calls(monkeypatch, "embed",
                  ["--contigs", "c", "--out", "o", "--glm", "tnf", "--per-view", "--device", "cpu",
                   "--trust-remote-code", *views])  # fmt: skip
     assert (got["glm"], got["per_view"], got["device"]) == ("tnf", True, "cpu")
     assert got["trust_remote_code"] is True
-    assert got["shard"] == (2, 4)
+    assert (got["shard"], got["reads"]) == ((2, 4), "long")
     got = _calls(monkeypatch, "markers",
                  ["--contigs", "c", "--out", "o", "--sets-out", "s", "--profiles", "p",
                   "--marker-sets", "m", "--threads", "3"])  # fmt: skip
@@ -215,14 +215,16 @@ def test_options_reach_the_stages(monkeypatch: pytest.MonkeyPatch) -> None:
     got = _calls(monkeypatch, "encode", ["--features", "a", "--model", "m", "--out", "o"])
     assert got["args"] == ([Path("a")], Path("m"), Path("o"))
     got = _calls(monkeypatch, "cluster",
-                 ["--latent", "l", "--markers", "m", "--out", "o", "--grid", "full"])  # fmt: skip
+                 ["--latent", "l", "--markers", "m", "--out", "o", "--grid", "full",
+                  "--coverage", "c", "--reads", "hybrid"])  # fmt: skip
     assert (got["args"], got["grid"]) == ((Path("l"), Path("m"), Path("o")), "full")
+    assert (got["coverage"], got["reads"]) == (Path("c"), "hybrid")
     got = _calls(monkeypatch, "bin",
                  ["--partitions", "p", "--markers", "m", "--sets", "s", "--contigs", "c",
-                  "--coverage", "d", "--out", "o", "--min-bin-size", "5", "--choose", "partition",
-                  "--gzip", "--prefix", "x"])  # fmt: skip
+                  "--coverage", "d", "--contig-table", "t", "--out", "o", "--min-bin-size", "5",
+                  "--choose", "partition", "--gzip", "--prefix", "x"])  # fmt: skip
     assert got == {"name": "make_bins", "args": tuple(map(Path, "pmsco")), "coverage": Path("d"),
-                   "min_bin_size": 5, "choose": "partition", "compress": True,
+                   "table": Path("t"), "min_bin_size": 5, "choose": "partition", "compress": True,
                    "prefix": "x"}  # fmt: skip
 
 
