@@ -28,7 +28,10 @@ _DEPTH_FLOOR = 0.1
 
 
 def density_partitions(
-    graph: Graph, lengths: NDArray[np.int64], depths: NDArray[np.float32] | None = None
+    graph: Graph,
+    lengths: NDArray[np.int64],
+    depths: NDArray[np.float32] | None = None,
+    seeds: NDArray[np.int64] | None = None,
 ) -> tuple[NDArray[np.int32], list[dict[str, Any]]]:
     """Partition by density, over a range of radii, on latents and on latents with depths.
 
@@ -43,6 +46,8 @@ def density_partitions(
     depths : float32 [n, S], optional
         Mean depths. The squared distance of two contigs grows by the mean squared difference of
         their log depths.
+    seeds : int64 [s], optional
+        Contigs of different genomes: a cluster with two of them is none.
 
     Returns
     -------
@@ -62,7 +67,16 @@ def density_partitions(
     found = [
         _cluster(graph, spaces[str(s["space"])], lengths, float(str(s["radius"]))) for s in settings
     ]
+    if seeds is not None:
+        found = [_without_joined(labels, seeds) for labels in found]
     return np.stack(found), settings
+
+
+def _without_joined(labels: NDArray[np.int32], seeds: NDArray[np.int64]) -> NDArray[np.int32]:
+    own = labels[seeds]
+    count = np.bincount(own[own >= 0], minlength=labels.max(initial=-1) + 1)
+    joined = np.flatnonzero(count > 1)
+    return np.where(np.isin(labels, joined), np.int32(-1), labels)
 
 
 def _depth_distances(graph: Graph, depths: NDArray[np.float32]) -> NDArray[np.float32]:

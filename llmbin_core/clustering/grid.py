@@ -91,7 +91,7 @@ def partitions(
         labels = np.concatenate((labels, kmeans[None]))
         records.append({"method": "kmeans", "random_seed": random_seed})
     if reads != "short":
-        dense, how = density_partitions(graph, contigs.lengths, depths)
+        dense, how = density_partitions(graph, contigs.lengths, depths, seeds)
         labels = np.concatenate((labels, dense))
         records += how
     return labels, records

@@ -82,6 +82,23 @@ def test_short_contigs_do_not_bridge_genomes() -> None:
     assert found[5] == -1
 
 
+def test_a_cluster_with_two_seeds_is_none() -> None:
+    points, truth = groups()
+    lengths = np.full(len(points), 150_000)
+    graph = neighbour_graph(points, 10)
+    free, _ = density_partitions(graph, lengths)
+    # Two seeds in the first genome, one in the second.
+    seeds = np.array([0, 1, 30])
+    held, _ = density_partitions(graph, lengths, None, seeds)
+    for before, after in zip(free, held, strict=True):
+        for cluster in set(before.tolist()) - {-1}:
+            rows = before == cluster
+            lost = rows[seeds].sum() > 1
+            assert (after[rows] == (-1 if lost else cluster)).all()
+    assert any((labels[truth == 1] >= 0).all() for labels in held)
+    assert not any((labels[[0, 1]] >= 0).all() and labels[0] == labels[1] for labels in held)
+
+
 @pytest.mark.parametrize("n", [0, 1])
 def test_next_to_nothing(n: int) -> None:
     graph = neighbour_graph(np.eye(2, dtype=np.float32)[:n])
