@@ -24,6 +24,7 @@ def circular_bins(
     labels: NDArray[np.int32],
     index: MarkerIndex,
     lengths: NDArray[np.int64],
+    min_size: int,
 ) -> list[NDArray[np.int64]]:
     """Bins of circular contigs with a full set of markers, the longest first.
 
@@ -36,13 +37,15 @@ def circular_bins(
     index : MarkerIndex
     lengths : int64 [n]
         bp.
+    min_size : int
+        Shorter contigs are no bins (bp); nor are those below 200 kb.
 
     Returns
     -------
     list of int64 [size]
         Rows of the contigs of each bin.
     """
-    long = np.flatnonzero(circular & (lengths >= _SHORTEST))
+    long = np.flatnonzero(circular & (lengths >= max(_SHORTEST, min_size)))
     quality = estimate(index, [np.array([row]) for row in long])
     full = (quality.completeness > _LEAST_COMPLETE) & (quality.contamination < _MOST_CONTAMINATED)
     genomes = long[full]

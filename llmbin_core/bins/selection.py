@@ -143,7 +143,9 @@ def choose_bins(
     list of int64 [size]
         Rows of the contigs of each bin, best bin first.
     """
-    whole = [] if circular is None else circular_bins(circular, labels, index, lengths)
+    whole = []
+    if circular is not None:
+        whole = circular_bins(circular, labels, index, lengths, min_size)
     labels = without(labels, whole)
     if choose == "partition":
         labels = _best_partition(labels, index, lengths, min_size)
