@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from difflib import SequenceMatcher
+
 import numpy as np
 import pyrodigal
 import pytest
@@ -10,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmbin_core.errors import InputError
-from llmbin_core.simulate.community import cut_genomes, draw_depths
+from llmbin_core.simulate.community import Assembly, cut_genomes, draw_depths, misread
 from llmbin_core.simulate.composition import (
     ANY,
     IS_STOP,
@@ -217,6 +220,37 @@ def test_deeper_genomes_have_longer_contigs_and_lose_less() -> None:
     assert assembled == sorted(assembled)
     assert assembled[0] < 0.6
     assert assembled[2] > 0.95
+
+
+def test_deep_sequences_close_to_circles() -> None:
+    genome = Genome("g", np.zeros(90_000, dtype=np.uint8), np.array([0, 30_000, 90_000]))
+
+    def cut(depth: float, circular: float) -> Assembly:
+        rng = np.random.default_rng(0)
+        return cut_genomes(rng, [genome], np.array([depth]), "", "long", 1000, circular)
+
+    whole = cut(50, 1.0)
+    assert sorted(zip(whole.begin.tolist(), whole.end.tolist(), strict=True)) == [
+        (0, 30_000),
+        (30_000, 90_000),
+    ]
+    assert whole.circular.all()
+    assert not cut(5, 1.0).circular.any()
+    assert not cut(50, 0.0).circular.any()
+
+
+def test_errors_of_contigs_keep_the_length_and_have_the_rate() -> None:
+    codes = np.random.default_rng(0).integers(0, 4, 100_000).astype(np.uint8)
+    made = misread(np.random.default_rng(1), codes, 0.02)
+    assert len(made) == len(codes)
+    assert (misread(np.random.default_rng(1), codes, 0.0) == codes).all()
+    # A third of the errors are lost bases, a third doubled ones. Of the operations that turn one
+    # sequence into the other, the first 4 kb hold about 80 (standard deviation 9).
+    blocks = SequenceMatcher(None, codes[:4000].tobytes(), made[:4000].tobytes(), False)
+    changed = [o for o in blocks.get_opcodes() if o[0] != "equal"]
+    assert 50 < len(changed) < 110
+    kinds = Counter(o[0] for o in changed)
+    assert min(kinds["replace"], kinds["delete"], kinds["insert"]) > 10
 
 
 def test_a_fragment_goes_to_one_of_its_candidates() -> None:
