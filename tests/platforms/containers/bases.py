@@ -82,6 +82,8 @@ def _debootstrap(client: docker.DockerClient) -> None:
         for name in NOT_NEEDED:
             shutil.rmtree(root / name)
             (root / name).mkdir()
+        # As in any image: where it is missing, a build leaves the time at which it was mounted.
+        (root / "etc/hosts").touch()
         (root / "etc/apt/sources.list").write_text(SOURCES, encoding="utf-8")
         (root / "etc/apt/apt.conf.d/docker-clean").write_text(CLEAN, encoding="utf-8")
         with subprocess.Popen(
