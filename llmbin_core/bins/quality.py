@@ -24,8 +24,7 @@ from llmbin_core.bins.markerindex import MarkerIndex
 # paralogues that share one motif with the family.
 _SECOND_COPY = 0.35
 # Bases beyond the end of a contig whose markers it still shows, as fitted on 12 genomes of the
-# training set in pieces of N50 2.5 to 50 kb (tests/bench/quality.py). It is
-# about a third of a gene.
+# training set in pieces of N50 2.5 to 50 kb (tests/bench/quality.py): about a third of a gene.
 _SHOWN_BEYOND = 350
 # Share of the markers by which whole genomes differ from what is expected (same data).
 _GENOMES_DIFFER = 0.02

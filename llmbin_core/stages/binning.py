@@ -266,7 +266,6 @@ def _choose(
 
 def _rows_of(latent: Path, contigs: ContigTable) -> NDArray[np.float32]:
     """The latents of some contigs from the file of all, or of their sample."""
-
     from llmbin_core.stagefile import read_stage
 
     file = read_stage(latent, "latent")

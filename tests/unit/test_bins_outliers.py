@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from llmbin_core.bins.markerindex import MarkerIndex, index_markers
-from llmbin_core.bins.outliers import depth_deviation, drop_outliers, latent_deviation
+from llmbin_core.bins.outliers import (
+    Outlier,
+    depth_deviation,
+    drop_outliers,
+    latent_deviation,
+    write_outliers,
+)
 from llmbin_core.contigs import ContigTable
 from llmbin_core.markertable import MarkerHit
 
@@ -63,3 +71,15 @@ def test_deviations_are_robust_z_scores() -> None:
     # All at one place: no spread, no deviation.
     same = np.tile(np.eye(4, dtype=np.float32)[0], (5, 1))
     assert latent_deviation(same, lengths) == pytest.approx(np.zeros(5), abs=1e-9)
+
+
+def test_outliers_are_written_with_contig_and_bin_and_none_leave_the_header(tmp_path: Path) -> None:
+    path = tmp_path / "outliers.tsv"
+    write_outliers(path, [("a|1", "bin.001", Outlier(4, 0, 3.456, 7.0, True))])
+    head, row = path.read_text().splitlines()
+    assert dict(zip(head.split("\t"), row.split("\t"), strict=True)) == {
+        "contig": "a|1", "bin": "bin.001", "depth_z": "3.46", "latent_z": "7.00",
+        "moved_to_unbinned": "yes",
+    }  # fmt: skip
+    write_outliers(path, [])
+    assert path.read_text() == head + "\n"
