@@ -1,10 +1,14 @@
-"""The candidate partitions of one sample."""
+"""The candidate partitions of one sample.
+
+A coarse grid of Leiden settings is run, then each of the best partitions is surrounded by finer
+settings, half a step of the grid away; where the best lies at its border they lead beyond it.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -21,14 +25,14 @@ from llmbin_core.markertable import MarkerHit
 log = logging.getLogger("llmbin")
 
 GRIDS: dict[str, dict[str, tuple[Any, ...]]] = {
-    # The part that pays: on fragmented assemblies larger resolutions give only pieces of genomes.
+    # On fragmented assemblies larger resolutions give only pieces of genomes.
     "default": {
         "percentiles": (50, 100),
-        "bandwidths": (0.1, 0.15, 0.2, 0.3),
-        "resolutions": (0.5, 1, 2, 5),
+        "bandwidths": (0.1, 0.2, 0.4),
+        "resolutions": (0.5, 1.5, 4.5),
         "seeded": (True,),
     },
-    # The 120 settings of the published method.
+    # The 120 settings of the published method; nothing is run beside them.
     "full": {
         "percentiles": (50, 80, 100),
         "bandwidths": (0.05, 0.1, 0.15, 0.2, 0.3),
@@ -36,6 +40,12 @@ GRIDS: dict[str, dict[str, tuple[Any, ...]]] = {
         "seeded": (True,),
     },
 }
+# Partitions that are refined, and half a step of the default grid in each direction.
+_REFINED = 4
+_BANDWIDTH_HALF_STEP, _RESOLUTION_HALF_STEP = 2**0.5, 3**0.5
+
+# How good a partition is: the larger the better, 0 where nothing is known of it.
+Worth = Callable[[NDArray[np.int32]], float]
 
 
 def partitions(
@@ -44,6 +54,7 @@ def partitions(
     hits: Sequence[MarkerHit],
     *,
     grid: str = "default",
+    worth: Worth | None = None,
     random_seed: int = 0,
     threads: int = 1,
 ) -> tuple[NDArray[np.int32], list[dict[str, Any]]]:
@@ -58,6 +69,8 @@ def partitions(
     hits : sequence of MarkerHit
     grid : str
         Name in `GRIDS`.
+    worth : callable, optional
+        Judges partitions, so that the default grid is refined around its best ones.
     random_seed, threads : int
 
     Returns
@@ -77,9 +90,36 @@ def partitions(
     graph = neighbour_graph(latent, threads=threads)
     settings: list[LeidenSetting] = leiden_grid(**GRIDS[grid], random_seed=random_seed)
     labels = leiden_partitions(graph, contigs.lengths, seeds, settings, threads)
+    if grid == "default" and worth is not None:
+        finer = _around(settings, [worth(row) for row in labels])
+        log.info("%d settings around the best of %d", len(finer), len(settings))
+        labels = np.concatenate(
+            (labels, leiden_partitions(graph, contigs.lengths, seeds, finer, threads))
+        )
+        settings += finer
     records: list[dict[str, Any]] = [{"method": "leiden", **asdict(s)} for s in settings]
     if len(seeds):
         kmeans = seeded_kmeans(latent, contigs.lengths, seeds, random_seed)
         labels = np.concatenate((labels, kmeans[None]))
         records.append({"method": "kmeans", "random_seed": random_seed})
     return labels, records
+
+
+def _around(settings: Sequence[LeidenSetting], worths: Sequence[float]) -> list[LeidenSetting]:
+    """Half a step from the best settings in each direction; none where no partition has worth."""
+    ranked = sorted(range(len(settings)), key=lambda i: (-worths[i], i))
+    best = [settings[i] for i in ranked[:_REFINED] if worths[i] > 0]
+    finer = {
+        replace(one, bandwidth=_rounded(one.bandwidth * _BANDWIDTH_HALF_STEP**way))
+        for one in best
+        for way in (-1, 1)
+    } | {
+        replace(one, resolution=_rounded(one.resolution * _RESOLUTION_HALF_STEP**way))
+        for one in best
+        for way in (-1, 1)
+    }
+    return sorted(finer)
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.4g}")

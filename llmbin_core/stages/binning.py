@@ -90,10 +90,21 @@ def cluster(
 def _partition(
     file: StageFile, threads: int, *, hits: Sequence[MarkerHit], grid: str, seed: int
 ) -> tuple[NDArray[np.int32], list[dict[str, Any]]]:
+    from llmbin_core.bins.markerindex import index_markers
+    from llmbin_core.bins.selection import partition_worth
     from llmbin_core.clustering.grid import partitions
 
+    contigs = file.contigs
+    # Partitions are compared with each other only, so every marker may count in every bin.
+    index = index_markers(hits, contigs, {"all": [[m] for m in sorted({h.marker for h in hits})]})
     return partitions(
-        file.tensors["latent"], file.contigs, hits, grid=grid, random_seed=seed, threads=threads
+        file.tensors["latent"],
+        contigs,
+        hits,
+        grid=grid,
+        worth=partial(partition_worth, index=index),
+        random_seed=seed,
+        threads=threads,
     )
 
 
@@ -251,16 +262,20 @@ def _choose(
     """The bins of one sample, their quality, and the contigs that contradict them."""
     from llmbin_core.bins.markerindex import index_markers
     from llmbin_core.bins.outliers import drop_outliers
+    from llmbin_core.bins.proposals import Vectors
     from llmbin_core.bins.quality import estimate
     from llmbin_core.bins.selection import choose_bins
     from llmbin_core.bysample import own_partitions
 
     index = index_markers(hits, file.contigs, sets, depths)
     labels = own_partitions(file.tensors["labels"])
-    bins = choose_bins(labels, index, file.contigs.lengths, size, choose)
-    outliers: list[Outlier] = []
+    vectors = None
     if latent is not None and depths is not None:
-        bins, outliers = drop_outliers(bins, index, _rows_of(latent, file.contigs), depths)
+        vectors = Vectors(_rows_of(latent, file.contigs), depths)
+    bins = choose_bins(labels, index, size, choose, vectors)
+    outliers: list[Outlier] = []
+    if vectors is not None:
+        bins, outliers = drop_outliers(bins, index, *vectors)
     return bins, estimate(index, bins), outliers
 
 

@@ -10,12 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llmbin_core.bins.candidates import candidates_of
 from llmbin_core.bins.markerindex import MarkerIndex, index_markers
+from llmbin_core.bins.proposals import Vectors
 from llmbin_core.bins.quality import estimate
 from llmbin_core.bins.selection import (
-    candidates_of,
     choose_bins,
     good_bins,
+    partition_worth,
     scores,
     select_bins,
 )
@@ -173,9 +175,9 @@ def test_best_bins_of_different_partitions_are_combined() -> None:
     first[b + c] = 1
     second[b], second[c] = 1, 2
     second[a] = [3, 4, 5, 6]
-    bins = choose_bins(np.stack([first, second]), index, CONTIGS.lengths, 100_000)
+    bins = choose_bins(np.stack([first, second]), index, 100_000)
     assert {tuple(rows) for rows in bins} == {tuple(a), tuple(b), tuple(c)}
-    whole = choose_bins(np.stack([first, second]), index, CONTIGS.lengths, 100_000, "partition")
+    whole = choose_bins(np.stack([first, second]), index, 100_000, "partition")
     assert {tuple(rows) for rows in whole} >= {tuple(b), tuple(c)}
     assert len(whole) == 6
 
@@ -186,7 +188,7 @@ def test_chosen_bins_are_disjoint_and_the_first_has_the_best_score(seed: int) ->
     index, _ = genomes()
     labels = rng.integers(0, 4, (5, N)).astype(np.int32)
     candidates = candidates_of(labels, CONTIGS.lengths, 200_000)
-    bins = select_bins(candidates, index, CONTIGS.lengths, 200_000)
+    bins = select_bins(candidates, index, 200_000)
     rows = np.concatenate(bins)
     assert len(set(rows.tolist())) == len(rows)
     assert all(CONTIGS.lengths[b].sum() >= 200_000 for b in bins)
@@ -198,10 +200,56 @@ def test_chosen_bins_are_disjoint_and_the_first_has_the_best_score(seed: int) ->
     (first,) = [k for k, c in enumerate(candidates) if set(c.rows) == set(bins[0])]
     assert every[first] == pytest.approx(every.max())
     # By its own estimate the choice is never worse than any one partition.
-    chosen = estimate(index, choose_bins(labels, index, CONTIGS.lengths, 200_000))
+    chosen = estimate(index, choose_bins(labels, index, 200_000))
     for partition in labels:
         alone = candidates_of(partition[None], CONTIGS.lengths, 200_000)
         assert good_bins(chosen) >= good_bins(estimate(index, [c.rows for c in alone]))
+
+
+def test_one_whole_genome_is_worth_more_than_its_pieces_and_mixing_costs() -> None:
+    index, (a, b, _) = genomes()
+    worth = {}
+    for name, parts in {
+        "whole": [a, b],
+        "pieces": [a[:2], a[2:], b],
+        "mixed": [a + b],
+        "none": [],
+    }.items():
+        partition = np.full(N, -1, np.int32)
+        for label, rows in enumerate(parts):
+            partition[rows] = label
+        worth[name] = partition_worth(partition, index)
+    assert worth["whole"] > worth["pieces"] > worth["mixed"] == worth["none"] == 0
+
+
+def latents(*groups: list[int]) -> Vectors:
+    """One direction for each group of contigs; all of the same depth."""
+    latent = np.zeros((N, len(groups) + 1), np.float32)
+    latent[:, -1] = 0.1
+    for number, rows in enumerate(groups):
+        latent[rows, number] = 1
+    return Vectors(latent / np.linalg.norm(latent, axis=1, keepdims=True), np.ones((N, 1), "f4"))
+
+
+def test_a_mixed_cluster_is_split_at_its_markers() -> None:
+    index, (a, b, c) = genomes()
+    labels = np.zeros((3, N), np.int32)
+    labels[:, c] = 1
+    bins = choose_bins(labels, index, 100_000, vectors=latents(a, b, c))
+    assert {tuple(rows) for rows in bins} == {tuple(a), tuple(b), tuple(c)}
+    assert len(choose_bins(labels, index, 100_000)) == 2
+
+
+def test_two_parts_of_a_genome_are_joined_only_at_the_same_depth() -> None:
+    index, (a, b, c) = genomes()
+    labels = np.array([0, 0, 1, 1] + [2] * 4 + [3] * 4, np.int32)[None]
+    same = latents(a, b, c)
+    bins = choose_bins(labels, index, 100_000, vectors=same)
+    assert {tuple(rows) for rows in bins} == {tuple(a), tuple(b), tuple(c)}
+    other = same.depths.copy()
+    other[a[:2]] = 2
+    bins = choose_bins(labels, index, 100_000, vectors=same._replace(depths=other))
+    assert {tuple(rows) for rows in bins} == {tuple(a[:2]), tuple(a[2:]), tuple(b), tuple(c)}
 
 
 def test_score_weighs_its_four_terms() -> None:
@@ -214,11 +262,11 @@ def test_score_weighs_its_four_terms() -> None:
 def test_nothing_to_choose_from() -> None:
     index, _ = genomes()
     for labels in (np.empty((0, N), np.int32), np.full((2, N), -1, np.int32)):
-        assert choose_bins(labels, index, CONTIGS.lengths, 100_000) == []
+        assert choose_bins(labels, index, 100_000) == []
     none = ContigTable((), np.empty(0, np.int64))
     empty = index_markers([], none, SETS)
-    assert choose_bins(np.empty((3, 0), np.int32), empty, none.lengths, 1) == []
-    assert choose_bins(np.empty((3, 0), np.int32), empty, none.lengths, 1, "partition") == []
+    assert choose_bins(np.empty((3, 0), np.int32), empty, 1) == []
+    assert choose_bins(np.empty((3, 0), np.int32), empty, 1, "partition") == []
 
 
 def test_quality_classes_by_mimag_thresholds() -> None:

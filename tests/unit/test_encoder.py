@@ -75,7 +75,7 @@ def test_dropout_keeps_the_mean_and_rests_in_evaluation() -> None:
     assert drop.eval()(x) is x
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.integers(2, 6),
     st.integers(2, 4),

@@ -38,7 +38,7 @@ def weight_of(one: int, other: int) -> float:
     return SAME_SPECIES if one == other else OTHER_SPECIES
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.integers(-1, 2), min_size=2, max_size=6), st.integers(1, 20), st.integers(0, 9))
 def test_loss_with_species_equals_the_definition(species: list[int], tile: int, seed: int) -> None:
     torch.manual_seed(seed)

@@ -413,7 +413,7 @@ hits_strategy = st.builds(
 
 
 @given(st.lists(hits_strategy, max_size=5))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_table_round_trip(tmp_path_factory: pytest.TempPathFactory, hits: list[MarkerHit]) -> None:
     path = tmp_path_factory.mktemp("table") / "markers.tsv"
     write_markers(path, hits)
