@@ -194,7 +194,8 @@ def add_grid(cli: Cli) -> None:
         "--grid",
         choices=defaults.GRIDS,
         default=defaults.GRID,
-        help="settings of the candidate partitions; full: the 120 published ones",
+        help="settings of the candidate partitions: a coarse grid, refined around its best ones; "
+        "full: the 120 published ones",
     )
 
 
