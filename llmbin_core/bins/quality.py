@@ -88,6 +88,7 @@ def estimate(index: MarkerIndex, bins: Sequence[NDArray[np.integer]]) -> Quality
     extra = total(index.set_weights, copies - 1)[of_domain]
     again = total(index.set_weights, redundant)[of_domain]
     reduced = _is_reduced(index, found + extra, bp)
+    # Markers that a genome lacks are neither found nor found again.
     expected = np.where(reduced, _REDUCED_KEEP, 1)
     complete = _share_of_genome(found / expected, sizes, bp)
     differ = np.where(reduced, _REDUCED_DIFFER, _GENOMES_DIFFER)
@@ -95,7 +96,8 @@ def estimate(index: MarkerIndex, bins: Sequence[NDArray[np.integer]]) -> Quality
     if reduced.any():
         domain[reduced] = index.domains.index("reduced")
     n_found = np.bincount(bin_of, minlength=k)
-    return Quality(100 * complete, 100 * error, 100 * extra, 100 * again, domain, n_found)
+    per_copy = 100 / expected
+    return Quality(100 * complete, 100 * error, extra * per_copy, again * per_copy, domain, n_found)
 
 
 def _share_of_genome(

@@ -249,7 +249,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     prepare(genomes, o.cache, o.threads)
     sets = bundled_profiles().sets
     print("n50\tcase\tbins\tcompleteness\tusual\tcontamination\tusual")
-    everything = []
+    everything: dict[str, list[NDArray[np.float64]]] = defaultdict(list)
     for n50 in N50S:
         table, hits = load(genomes, n50, o.cache)
         bins = mixtures(genomes, table)
@@ -261,10 +261,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         errors = np.concatenate(
             (np.abs(ours - truth), np.abs(usual(hits, table, sets, bins) - truth)), axis=1
         )
-        everything.append(errors)
         for kind in dict.fromkeys(b.kind for b in bins):
-            _line(n50, kind, errors[[b.kind == kind for b in bins]])
-    _line("all", "all", np.concatenate(everything))
+            of_kind = errors[[b.kind == kind for b in bins]]
+            everything[kind].append(of_kind)
+            _line(n50, kind, of_kind)
+        _line(n50, "all", errors)
+    for kind, parts in everything.items():
+        _line("all", kind, np.concatenate(parts))
+    _line("all", "all", np.concatenate([part for parts in everything.values() for part in parts]))
     return 0
 
 
