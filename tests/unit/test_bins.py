@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmbin_core.bins.markerindex import MarkerIndex, index_markers
@@ -132,6 +132,7 @@ def test_domain_is_the_one_that_explains_more_markers() -> None:
     assert q.markers.tolist() == [3, 2, 5]
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, N - 1), st.sampled_from("ABCDXY"), st.integers(0, 5))))
 def test_joining_bins_never_lowers_completeness_and_bins_do_not_depend_on_company(
     found: list[tuple[int, str, int]],
@@ -188,6 +189,7 @@ def test_best_bins_of_different_partitions_are_combined() -> None:
     assert len(whole) == 6
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000))
 def test_chosen_bins_are_disjoint_and_the_first_has_the_best_score(seed: int) -> None:
     rng = np.random.default_rng(seed)
