@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import random
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -242,6 +243,15 @@ def test_genes_come_in_contig_order(contig: tuple[bytes, dict[str, tuple[int, in
     genes = [gene for batch in call_genes(contigs, 2) for gene in batch]
     assert list(dict.fromkeys(gene.contig for gene in genes)) == ["b", "a"]
     assert all(len(gene.protein) * 3 <= gene.end - gene.begin + 1 for gene in genes)
+
+
+def test_identical_genes_are_markers_wherever_they_lie(
+    some: Profiles, contig: tuple[bytes, dict[str, tuple[int, int]]]
+) -> None:
+    one = find_markers([("one", contig[0])], some)
+    both = find_markers([("one", contig[0]), ("two", contig[0])], some)
+    assert one
+    assert both == one + [replace(hit, contig="two") for hit in one]
 
 
 def test_cut_ends_follow_the_strand() -> None:
