@@ -134,7 +134,11 @@ def parser() -> argparse.ArgumentParser:
 def main() -> int:
     args = parser().parse_args()
     try:
-        args.call(docker.from_env(timeout=600), args)
+        client = docker.from_env(timeout=600)
+        if "image" in args:
+            # Not found here, it would be asked of a registry.
+            client.images.get(args.image)
+        args.call(client, args)
     except ImageNotFound as error:
         print(f"build.py: error: no such image: {error.explanation}", file=sys.stderr)
         return 3
