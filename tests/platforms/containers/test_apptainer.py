@@ -92,6 +92,7 @@ def test_without_home_and_with_the_flag_for_gpus(sif: Path) -> None:
     assert said.startswith("llmbin ")
 
 
+@pytest.mark.long
 def test_the_same_bins_as_on_the_host(sif: Path, demo: Path) -> None:
     shutil.copytree(demo / "community", sif / "community")
     for path in (sif, *sif.rglob("*")):

@@ -67,7 +67,10 @@ def test_a_failure_in_the_image_is_seen(
         smoke.check_executables(client, image.tag, smoke.WAYS[0], "works", tmp_path)
 
 
-@pytest.mark.parametrize("number", [0, 1], ids=["stage by stage", "whole run"])
+@pytest.mark.parametrize(
+    "number",
+    [pytest.param(0, id="stage by stage"), pytest.param(1, id="whole run", marks=pytest.mark.long)],
+)
 def test_the_same_bins_as_on_the_host(
     client: docker.DockerClient, image: Built, demo: Path, tmp_path: Path, number: int
 ) -> None:
