@@ -87,6 +87,14 @@ def test_both_images_run_alike() -> None:
     assert nvidia.sub("", ends[1]) == ends[0]
 
 
+def test_apptainer_has_an_app_for_every_executable() -> None:
+    text = (CONTAINERS / "llmbin.def").read_text("utf-8")
+    apps = re.findall(r'^%apprun (\S+)\n    exec llmbin-(\S+) "\$@"$', text, re.M)
+    assert all(app == tool for app, tool in apps)
+    scripts = {e.name for e in metadata.distribution("llmbin").entry_points}
+    assert sorted(f"llmbin-{app}" for app, _ in apps) == sorted(scripts - {"llmbin"})
+
+
 def test_the_recipe_is_up_to_date() -> None:
     recipe = _load(CONTAINERS / "conda" / "recipe.py")
     written = (CONTAINERS / "conda" / "meta.yaml").read_text(encoding="utf-8")
