@@ -134,7 +134,7 @@ def main() -> int:
             client.images.get(args.image)
         args.call(client, args)
     except ImageNotFound as error:
-        print(f"build.py: error: no such image: {error.explanation}", file=sys.stderr)
+        print(f"build.py: error: {error.explanation}", file=sys.stderr)
         return 3
     except (images.BuildError, smoke.SmokeError) as error:
         print(f"build.py: error: {error}", file=sys.stderr)
