@@ -3,6 +3,7 @@
 # make test-report  the report in a browser (where chromium is installed) and in MultiQC
 # make lint   style and types
 # make test-containers   the Docker image and the Apptainer image, where there is a Docker engine
+# make test-image        the same without what takes long
 # make lock recipe       what images and conda package are made from, after a change of pyproject.toml
 # make test-nextflow   modules, pipeline and nf-core/mag plug-in (needs java and npm)
 # make bench  BENCH=folder with contigs.fasta, *.bam and gold.tsv: binned and scored (too long for CI)
@@ -23,7 +24,7 @@ PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --c
 # The workflow tests find the executables in the environment.
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
-.PHONY: demo test test-unit test-stages test-guides test-report test-nextflow nextflow-test-data test-containers test-reproducible lock recipe example lint bench clean
+.PHONY: demo test test-unit test-stages test-guides test-report test-nextflow nextflow-test-data test-containers test-image test-reproducible lock recipe example lint bench clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -118,9 +119,14 @@ $(VENV)/.installed-containers: $(VENV)/.installed-test containers/requirements-c
 	$(PIP) --constraint $(VENV)/locked.txt --editable '.[test,containers]'
 	touch $@
 
+CONTAINER_TESTS = $(VENV)/bin/python -m pytest --config-file tests/platforms/containers/pytest.ini -rA \
+    --ignore tests/platforms/containers/test_reproducible.py tests/platforms/containers
+
 test-containers: $(VENV)/.installed-containers
-	$(VENV)/bin/python -m pytest --config-file tests/platforms/containers/pytest.ini -rA \
-	    --ignore tests/platforms/containers/test_reproducible.py tests/platforms/containers
+	$(CONTAINER_TESTS)
+
+test-image: $(VENV)/.installed-containers
+	$(CONTAINER_TESTS) -m 'not long'
 
 # Builds the image twice.
 test-reproducible: $(VENV)/.installed-containers
