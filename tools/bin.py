@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from llmbin_tools._common import make_parser, run_tool
 from llmbin_tools._options import (
@@ -60,7 +61,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _body(args: argparse.Namespace) -> None:
-    unused = {"coverage": None, "latent": None, "min_bin_size": defaults.MIN_BIN_SIZE}
+    unused: dict[str, Any] = {
+        "coverage": None,
+        "latent": None,
+        "min_bin_size": defaults.MIN_BIN_SIZE,
+    }
     unused |= {"choose": defaults.CHOOSE, "prefix": defaults.PREFIX}
     check_join(args, ["partitions", "markers", "sets"], unused)
 

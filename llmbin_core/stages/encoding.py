@@ -234,8 +234,7 @@ def encode(
         encoder, card = load_model(path, target)
         check_fit(path, card, one)
         found = latents_of(encoder, one, target)
-        if sample is not None:
-            contigs = one.contigs
+        contigs = one.contigs if sample is not None else contigs
         if latent is None:
             latent = np.zeros((len(contigs), found.shape[1]), dtype=np.float32)
         latent[slice(None) if one.rows is None or sample is not None else one.rows] = found
