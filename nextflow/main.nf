@@ -36,6 +36,9 @@ def readRow(row, line, table) {
             error("${table}, line ${line}: '${name}' cannot name a sample; use letters, digits, '.', '_' and '-'")
         }
     }
+    if (!(row.bam ==~ /\S+\.(bam|cram|tsv|txt)/)) {
+        error("${table}, line ${line}: '${row.bam}' is no alignment or table of depths; its name has to end in .bam, .cram, .tsv or .txt")
+    }
     // Paths are relative to where the pipeline was started, or absolute.
     return [row.group ?: row.sample, row.sample, file(row.assembly, checkIfExists: true), file(row.bam, checkIfExists: true)]
 }
@@ -85,6 +88,16 @@ workflow {
         error("--model, --model_name, --train_on and --model_per_sample exclude each other; give one of them, or none to train on each set of contigs")
     }
     def sets = readRows(params.input, params.contigs, params.bams).groupBy { row -> row[0] }.collect { id, rows -> readSet(id, rows) }
+    if (!sets) {
+        error("there is no sample: ${params.input ?: params.bams} names none")
+    }
+    if ("${params.shards}".toInteger() < 1) {
+        error("--shards ${params.shards}: give 1 or more")
+    }
+    def unknown = params.train_on ? params.train_on.tokenize(',') - sets.collect { row -> row[0].id } : []
+    if (unknown) {
+        error("--train_on names ${unknown.join(', ')}, but the groups are ${sets.collect { row -> row[0].id }.join(', ')}")
+    }
     def model = [[id: 'model'], optionalFile(params.model)]
     ch_sets = channel.fromList(sets)
 
