@@ -126,8 +126,10 @@ def _of(sample: str) -> dict[str, Any]:
     return {**SET, "sample": sample}
 
 
-def _multi_features(engine: Engine, data: Path) -> dict[str, Any]:
+@pytest.fixture(scope="session")
+def multi_features(engine: Engine, community: Path) -> dict[str, Path]:
     """What the features subworkflow gives for samples that were assembled apart; two shards."""
+    data = community / "multi"
     assemblies = sorted(data.glob("assemblies/*"))
     prepare = engine.run("prepare", [[SET, assemblies, SAMPLES]])
     contigs = prepare.one("contigs")
@@ -151,11 +153,14 @@ def _multi_features(engine: Engine, data: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session", params=["shared", "each"])
-def apart(engine: Engine, community: Path, request: pytest.FixtureRequest) -> dict[str, Done]:
+def apart(
+    engine: Engine, multi_features: dict[str, Path], request: pytest.FixtureRequest
+) -> dict[str, Any]:
     """Tasks in the order of subworkflows/llmbin/bins for a multi-sample set; samples backwards."""
-    f = _multi_features(engine, community / "multi")
+    f = multi_features
     features = [f["composition"], f["coverage"], f["embedding"]]
-    split, done = {"args": "--separator :"}, {}
+    split: dict[str, Any] = {"args": "--separator :"}
+    done: dict[str, Any] = {}
     training = {"args": f"--separator : {SMALL}"}
     models: dict[str, Path] = {}
     if request.param == "shared":
