@@ -36,7 +36,7 @@ def readRow(row, line, table) {
             error("${table}, line ${line}: '${name}' cannot name a sample; use letters, digits, '.', '_' and '-'")
         }
     }
-    if (!(row.bam ==~ /\S+\.(bam|cram|tsv|txt)/)) {
+    if (!(row.bam ==~ /.+\.(bam|cram|tsv|txt)/)) {
         error("${table}, line ${line}: '${row.bam}' is no alignment or table of depths; its name has to end in .bam, .cram, .tsv or .txt")
     }
     // Paths are relative to where the pipeline was started, or absolute.
