@@ -106,8 +106,12 @@ $(VENV)/nf-core/.installed:
 nextflow-test-data: $(VENV)/.installed
 	test -e $(NEXTFLOW_DATA)/samples.csv || { \
 	    llmbin-simulate --n-genomes 3 --genome-size 0.25 0.3 --samples 2 --depth 12 --seed 1 --out $(NEXTFLOW_DATA); \
+	    llmbin-simulate --mode multi --n-genomes 3 --genome-size 0.25 0.3 --samples 2 --depth 12 --seed 1 \
+	        --out $(NEXTFLOW_DATA)/multi; \
 	    { echo sample,assembly,bam,group; for s in S1 S2; do \
-	        echo $$s,$(NEXTFLOW_DATA)/contigs.fasta.gz,$(NEXTFLOW_DATA)/$$s.bam,all; done; } > $(NEXTFLOW_DATA)/samples.csv; }
+	        echo $$s,$(NEXTFLOW_DATA)/contigs.fasta.gz,$(NEXTFLOW_DATA)/$$s.bam,all; \
+	        echo $$s,$(NEXTFLOW_DATA)/multi/assemblies/$$s.fasta.gz,$(NEXTFLOW_DATA)/multi/$$s.bam,apart; \
+	        done; } > $(NEXTFLOW_DATA)/samples.csv; }
 
 test-nextflow: $(VENV)/.installed-test $(VENV)/.installed-npm $(VENV)/nf-core/.installed nextflow-test-data
 	LLMBIN_NPM=$(NPM_PACKAGES) LLMBIN_NFCORE=$(abspath $(VENV))/nf-core/bin/nf-core LLMBIN_NEXTFLOW_DATA=$(NEXTFLOW_DATA) \

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -186,6 +187,41 @@ def add_sample(cli: Cli, verb: str) -> None:
         metavar="NAME",
         help=f"multi-sample binning: {verb} this sample alone (without: all of them)",
     )
+
+
+def add_join(cli: Cli, others: str, metavar: str = "FILE") -> None:
+    """``--merge`` of the stages that can work sample by sample."""
+    cli.main.add_argument(
+        "--merge",
+        type=Path,
+        nargs="+",
+        default=None,
+        metavar=metavar,
+        help=f"instead of {others}: outputs of --sample for all samples, to be joined",
+    )
+
+
+def check_join(args: argparse.Namespace, needed: Sequence[str], others: dict[str, Any]) -> None:
+    """Refuse missing options, or, with --merge, those that it does not use.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+    needed : sequence of str
+        Options that are needed without --merge.
+    others : dict
+        Other option that has no effect with --merge -> its default.
+    """
+    if args.merge is None:
+        missing = [name for name in needed if getattr(args, name) is None]
+        if missing:
+            shown = ", ".join(f"--{name}" for name in missing)
+            raise UsageError(f"the following arguments are required: {shown} (or --merge)")
+        return
+    for option, default in {**dict.fromkeys(needed), "sample": None, **others}.items():
+        if getattr(args, option) != default:
+            name = option.replace("_", "-")
+            raise UsageError(f"--{name} has no effect with --merge; leave it out")
 
 
 def add_grid(cli: Cli) -> None:

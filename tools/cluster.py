@@ -7,7 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from llmbin_tools._common import make_parser, run_tool
-from llmbin_tools._options import add_grid, add_min_sample_contigs, add_out, add_sample
+from llmbin_tools._options import (
+    add_grid,
+    add_join,
+    add_min_sample_contigs,
+    add_out,
+    add_sample,
+    check_join,
+)
+
+from llmbin_core import defaults
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -22,8 +31,9 @@ def _parser() -> argparse.ArgumentParser:
         "--latent", type=Path, required=True, metavar="FILE", help="output of llmbin-encode"
     )
     cli.main.add_argument(
-        "--markers", type=Path, required=True, metavar="TSV", help="table that llmbin-markers wrote"
+        "--markers", type=Path, default=None, metavar="TSV", help="table that llmbin-markers wrote"
     )
+    add_join(cli, "--markers")
     add_out(cli)
     add_sample(cli, "cluster")
     add_min_sample_contigs(cli)
@@ -32,8 +42,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _body(args: argparse.Namespace) -> None:
+    unused = {"grid": defaults.GRID, "seed": defaults.RANDOM_SEED}
+    check_join(args, ["markers"], unused | {"min_sample_contigs": defaults.MIN_SAMPLE_CONTIGS})
+
     from llmbin_core import stages
 
+    if args.merge:
+        stages.merge_partitions(args.merge, args.latent, args.out)
+        return
     stages.cluster(
         args.latent,
         args.markers,

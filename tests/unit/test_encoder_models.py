@@ -348,6 +348,31 @@ def test_stages_train_and_encode_sample_by_sample(tmp_path: Path) -> None:
         stages.train([folder], models, per_sample=True, **small)
 
 
+def test_one_sample_at_a_time_gives_the_models_and_latents_of_all(tmp_path: Path) -> None:
+    names = [f"S{1 + i % 2}:c{i}" for i in range(40)]
+    folder = write_features(tmp_path / "all", names, 0, ("a", "b"))
+    small = {**SMALL, "epochs": 2}
+    models, apart = tmp_path / "models", tmp_path / "apart"
+    stages.train([folder], models, separator=":", per_sample=True, **small)
+    parts = []
+    for sample in ("S2", "S1"):
+        model = apart / f"{sample}.{outputs.MODEL}"
+        stages.train([folder], model, separator=":", sample=sample, **small)
+        assert model.read_bytes() == (models / model.name).read_bytes()
+        parts.append(apart / f"{sample}.latent")
+        stages.encode([folder], model, parts[-1], separator=":", sample=sample)
+    assert {n.split(":")[0] for n in read_stage(parts[0]).contigs.names} == {"S2"}
+    stages.encode([folder], models, tmp_path / "whole", separator=":")
+    stages.merge_latents(parts, [folder], tmp_path / "joined")
+    assert (tmp_path / "joined").read_bytes() == (tmp_path / "whole").read_bytes()
+    with pytest.raises(UsageError, match="--sample S1 needs --separator"):
+        stages.encode([folder], models, tmp_path / "latent", sample="S1")
+    with pytest.raises(UsageError, match="--sample S1 needs --separator"):
+        stages.train([folder], models, sample="S1", **small)
+    with pytest.raises(UsageError, match="exclude each other"):
+        stages.train([folder], models, separator=":", sample="S1", per_sample=True, **small)
+
+
 def test_training_goes_on_from_a_model(tmp_path: Path) -> None:
     one = write_features(tmp_path / "one", [f"c{i}" for i in range(30)], 0)
     two = write_features(tmp_path / "two", [f"d{i}" for i in range(30)], 1)
