@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from llmbin_core.bins.circular import circular_bins, without
 from llmbin_core.bins.markerindex import MarkerIndex
 from llmbin_core.bins.quality import Quality, estimate
 
@@ -121,6 +122,7 @@ def choose_bins(
     lengths: NDArray[np.int64],
     min_size: int,
     choose: str = "bins",
+    circular: NDArray[np.bool_] | None = None,
 ) -> list[NDArray[np.int64]]:
     """Bins from partitions.
 
@@ -134,18 +136,24 @@ def choose_bins(
     choose : str
         ``bins``: bin by bin over all partitions, unless by its own estimate the best partition
         has more good bins; ``partition``: the best partition as a whole.
+    circular : bool [n], optional
+        Circular contigs; those that are whole genomes are the first bins.
 
     Returns
     -------
     list of int64 [size]
         Rows of the contigs of each bin, best bin first.
     """
+    circles = []
+    if circular is not None:
+        circles = circular_bins(circular, labels, index, lengths, min_size)
+        labels = without(labels, circles)
     best = _best_partition(labels, index, lengths, min_size)
     whole = select_bins(candidates_of(best, lengths, min_size), index, lengths, min_size)
     if choose == "partition":
-        return whole
+        return [*circles, *whole]
     apart = select_bins(candidates_of(labels, lengths, min_size), index, lengths, min_size)
-    return max(apart, whole, key=lambda bins: good_bins(estimate(index, bins)))
+    return [*circles, *max(apart, whole, key=lambda bins: good_bins(estimate(index, bins)))]
 
 
 # The published choice: bins count once for each of these least completenesses and each of these
