@@ -3,8 +3,8 @@
 The file may be sorted by coordinate or not, indexed or not. Bases aligned by M, = or X count;
 deletions, skips, insertions and clipped bases do not. Unmapped, secondary, duplicate and QC-failed
 records are left out. Supplementary records count: they are the other parts of a split (mostly
-long) read, whose bases no other record covers. Where mates overlap, both count. Alignments of long
-reads are judged by `longreads` as well.
+long) read, whose bases no other record covers. Where mates overlap, both count. Where the parts of
+a split long read overlap, they count once (`longreads`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from llmbin_core import defaults
 from llmbin_core.contigs import ContigTable
 from llmbin_core.coverage.depth import DepthSums
 from llmbin_core.coverage.handles import open_alignments, reference_rows
-from llmbin_core.coverage.longreads import SplitReads, explains_its_read
+from llmbin_core.coverage.longreads import SplitReads
 from llmbin_core.errors import InputError, UsageError
 
 _LEFT_OUT = pysam.FUNMAP | pysam.FSECONDARY | pysam.FQCFAIL | pysam.FDUP
@@ -70,7 +70,7 @@ class DepthFilter:
 
     @property
     def long(self) -> bool:
-        """Whether the alignments of long reads are among those to judge."""
+        """Whether there are long reads among them."""
         return self.reads != "short"
 
 
@@ -251,14 +251,7 @@ class _Scan:
             ):
                 self.refused += 1
                 continue
-            if self.passing.long and not self._explained(read):
-                self.refused += 1
-                continue
             yield read
-
-    def _explained(self, read: pysam.AlignedSegment) -> bool:
-        where = read.reference_id
-        return where < 0 or explains_its_read(read, int(self.sums.lengths[where]))
 
     def _identity(self, read: pysam.AlignedSegment) -> float:
         cigar = read.cigarstring
@@ -324,8 +317,7 @@ def _no_reads_text(refused: int, passing: DepthFilter) -> str:
     if refused:
         return (
             f"none of its {refused} alignments has a mapping quality of at least "
-            f"{passing.min_mapq} and an identity of at least {passing.min_identity}"
-            f"{' and covers enough of its read' if passing.long else ''}; lower them"
+            f"{passing.min_mapq} and an identity of at least {passing.min_identity}; lower them"
         )
     return (
         "no read is mapped to the contigs; was it made from the reads of this sample and this "
