@@ -43,6 +43,29 @@ def add_views(cli: Cli) -> None:
     )
 
 
+def add_reads(cli: Cli) -> None:
+    """``--reads``."""
+    cli.main.add_argument(
+        "--reads",
+        choices=defaults.READ_KINDS,
+        default=defaults.READS,
+        help="what was assembled and mapped; long (HiFi, ONT) and hybrid (long and short ones): "
+        "split reads are counted once, and density clustering adds candidates",
+    )
+
+
+def add_circular(cli: Cli) -> None:
+    """``--circular``."""
+    cli.main.add_argument(
+        "--circular",
+        type=Path,
+        default=None,
+        metavar="FILE",
+        help="circular contigs: Flye's assembly_info.txt, or one name per line (beside those that "
+        "the FASTA headers of other assemblers tell)",
+    )
+
+
 def add_shards(cli: Cli) -> None:
     """``--contigs``, or ``--merge``; and ``--shard``."""
     add_contigs(cli, required=False)

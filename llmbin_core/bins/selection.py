@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from llmbin_core import defaults
 from llmbin_core.bins.candidates import Candidate, candidates_of, clusters_of, with_agreement
+from llmbin_core.bins.circular import circular_bins, without
 from llmbin_core.bins.markerindex import MarkerIndex
 from llmbin_core.bins.proposals import Vectors, proposals
 from llmbin_core.bins.quality import Quality, estimate
@@ -38,6 +39,7 @@ def choose_bins(
     min_size: int,
     choose: str = "bins",
     vectors: Vectors | None = None,
+    circular: NDArray[np.bool_] | None = None,
 ) -> list[NDArray[np.int64]]:
     """Bins from partitions.
 
@@ -52,6 +54,8 @@ def choose_bins(
         has more good bins; ``partition``: the best partition as a whole.
     vectors : Vectors, optional
         With them, mixed bins are split and partial ones joined where that scores better.
+    circular : bool [n], optional
+        Circular contigs; those that are whole genomes are the first bins.
 
     Returns
     -------
@@ -59,18 +63,22 @@ def choose_bins(
         Rows of the contigs of each bin, best bin first.
     """
     lengths = index.lengths
+    circles = []
+    if circular is not None:
+        circles = circular_bins(circular, labels, index, lengths, min_size)
+        labels = without(labels, circles)
     best = _best_partition(labels, index, min_size)
     whole = select_bins(candidates_of(best, lengths, min_size), index, min_size)
     if choose == "partition":
-        return whole
+        return [*circles, *whole]
     apart = select_bins(candidates_of(labels, lengths, min_size), index, min_size)
     chosen = max(apart, whole, key=lambda bins: good_bins(estimate(index, bins)))
     if vectors is None:
-        return chosen
+        return [*circles, *chosen]
     known = with_agreement(chosen, labels, lengths)
     found = proposals(known, labels, index, min_size, vectors)
     refined = select_bins([*known, *found], index, min_size) if found else chosen
-    return max(chosen, refined, key=lambda bins: good_bins(estimate(index, bins)))
+    return [*circles, *max(chosen, refined, key=lambda bins: good_bins(estimate(index, bins)))]
 
 
 # The published choice: bins count once for each of these least completenesses and each of these

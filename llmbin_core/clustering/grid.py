@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from llmbin_core import defaults
+from llmbin_core.clustering.density import density_partitions
 from llmbin_core.clustering.graph import neighbour_graph
 from llmbin_core.clustering.kmeans import seeded_kmeans
 from llmbin_core.clustering.leiden import LeidenSetting, leiden_grid, leiden_partitions
@@ -55,6 +57,8 @@ def partitions(
     *,
     grid: str = "default",
     worth: Worth | None = None,
+    reads: str = defaults.READS,
+    depths: NDArray[np.float32] | None = None,
     random_seed: int = 0,
     threads: int = 1,
 ) -> tuple[NDArray[np.int32], list[dict[str, Any]]]:
@@ -71,6 +75,10 @@ def partitions(
         Name in `GRIDS`.
     worth : callable, optional
         Judges partitions, so that the default grid is refined around its best ones.
+    reads : str
+        ``long`` and ``hybrid`` add partitions by density.
+    depths : float32 [n, S], optional
+        Mean depths, for these.
     random_seed, threads : int
 
     Returns
@@ -102,6 +110,10 @@ def partitions(
         kmeans = seeded_kmeans(latent, contigs.lengths, seeds, random_seed)
         labels = np.concatenate((labels, kmeans[None]))
         records.append({"method": "kmeans", "random_seed": random_seed})
+    if reads != "short":
+        dense, how = density_partitions(graph, contigs.lengths, depths, seeds)
+        labels = np.concatenate((labels, dense))
+        records += how
     return labels, records
 
 

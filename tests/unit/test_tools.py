@@ -211,8 +211,10 @@ def test_options_reach_the_stages(monkeypatch: pytest.MonkeyPatch) -> None:
     got = _calls(monkeypatch, "encode", ["--features", "a", "--model", "m", "--out", "o"])
     assert got["args"] == ([Path("a")], "m", Path("o"))
     got = _calls(monkeypatch, "cluster",
-                 ["--latent", "l", "--markers", "m", "--out", "o", "--grid", "full"])  # fmt: skip
+                 ["--latent", "l", "--markers", "m", "--out", "o", "--grid", "full",
+                  "--coverage", "c", "--reads", "hybrid"])  # fmt: skip
     assert (got["args"], got["grid"]) == ((Path("l"), Path("m"), Path("o")), "full")
+    assert (got["coverage"], got["reads"]) == (Path("c"), "hybrid")
     got = _calls(monkeypatch, "bin",
                  ["--partitions", "p", "--markers", "m", "--sets", "s", "--contigs", "c",
                   "--coverage", "d", "--latent", "l", "--sample", "1", "--out", "o",
