@@ -26,21 +26,33 @@ from llmbin_core.markertable import MarkerHit
 
 log = logging.getLogger("llmbin")
 
-GRIDS: dict[str, dict[str, tuple[Any, ...]]] = {
-    # On fragmented assemblies larger resolutions give only pieces of genomes.
-    "default": {
-        "percentiles": (50, 100),
-        "bandwidths": (0.1, 0.2, 0.4),
-        "resolutions": (0.5, 1.5, 4.5),
-        "seeded": (True,),
-    },
+GRIDS: dict[str, tuple[dict[str, Any], ...]] = {
+    "default": (
+        # On fragmented assemblies larger resolutions give only pieces of genomes.
+        {
+            "percentiles": (50, 100),
+            "bandwidths": (0.1, 0.2, 0.4),
+            "resolutions": (0.5, 1.5, 4.5),
+            "seeded": (True,),
+        },
+        # For genomes of few long contigs. What they need is told by the worth of these.
+        {
+            "percentiles": (100,),
+            "bandwidths": (0.2,),
+            "resolutions": (0.05, 0.15, 0.45),
+            "seeded": (True,),
+            "scaled": True,
+        },
+    ),
     # The 120 settings of the published method; nothing is run beside them.
-    "full": {
-        "percentiles": (50, 80, 100),
-        "bandwidths": (0.05, 0.1, 0.15, 0.2, 0.3),
-        "resolutions": (1, 5, 10, 30, 50, 70, 90, 110),
-        "seeded": (True,),
-    },
+    "full": (
+        {
+            "percentiles": (50, 80, 100),
+            "bandwidths": (0.05, 0.1, 0.15, 0.2, 0.3),
+            "resolutions": (1, 5, 10, 30, 50, 70, 90, 110),
+            "seeded": (True,),
+        },
+    ),
 }
 # Partitions that are refined, and half a step of the default grid in each direction.
 _REFINED = 4
@@ -96,7 +108,7 @@ def partitions(
     else:
         log.info("%d marker seeds", len(seeds))
     graph = neighbour_graph(latent, threads=threads)
-    settings: list[LeidenSetting] = leiden_grid(**GRIDS[grid], random_seed=random_seed)
+    settings = [s for part in GRIDS[grid] for s in leiden_grid(**part, random_seed=random_seed)]
     labels = leiden_partitions(graph, contigs.lengths, seeds, settings, threads)
     if grid == "default" and worth is not None:
         finer = _around(settings, [worth(row) for row in labels])
