@@ -40,7 +40,10 @@ def clusters_of(partition: NDArray[np.int32]) -> list[NDArray[np.int64]]:
 
 
 def candidates_of(
-    labels: NDArray[np.int32], lengths: NDArray[np.int64], min_size: int
+    labels: NDArray[np.int32],
+    lengths: NDArray[np.int64],
+    min_size: int,
+    judges: int | None = None,
 ) -> list[Candidate]:
     """The different clusters of at least `min_size` bp over all partitions.
 
@@ -51,6 +54,8 @@ def candidates_of(
     lengths : int64 [n]
     min_size : int
         bp.
+    judges : int, optional
+        The agreement is that with the first so many partitions; the default is all.
     """
     found = {
         rows.tobytes(): rows
@@ -58,7 +63,7 @@ def candidates_of(
         for rows in clusters_of(partition)
         if lengths[rows].sum() >= min_size
     }
-    return with_agreement(list(found.values()), labels, lengths)
+    return with_agreement(list(found.values()), labels[:judges], lengths)
 
 
 def with_agreement(

@@ -1,7 +1,9 @@
 """The candidate partitions of one sample.
 
 A coarse grid of Leiden settings is run, then each of the best partitions is surrounded by finer
-settings, half a step of the grid away; where the best lies at its border they lead beyond it.
+settings, half a step of the grid away; where the best lies at its border they lead beyond it. The
+partitions of the grid are the *judges* of all candidates: those around the best ones resemble each
+other, and would outvote them.
 """
 
 from __future__ import annotations
@@ -97,7 +99,7 @@ def partitions(
     -------
     labels : int32 [partitions, n]
     settings : list of dict
-        How each partition was made.
+        How each partition was made; the judges come first and have a true ``judge``.
     """
     if grid not in GRIDS:
         raise UsageError(f"grid '{grid}': use one of {', '.join(GRIDS)}")
@@ -108,6 +110,7 @@ def partitions(
     else:
         log.info("%d marker seeds", len(seeds))
     graph = neighbour_graph(latent, threads=threads)
+    finer: list[LeidenSetting] = []
     settings = [s for part in GRIDS[grid] for s in leiden_grid(**part, random_seed=random_seed)]
     labels = leiden_partitions(graph, contigs.lengths, seeds, settings, threads)
     if grid == "default" and worth is not None:
@@ -116,12 +119,15 @@ def partitions(
         labels = np.concatenate(
             (labels, leiden_partitions(graph, contigs.lengths, seeds, finer, threads))
         )
-        settings += finer
-    records: list[dict[str, Any]] = [{"method": "leiden", **asdict(s)} for s in settings]
+    records: list[dict[str, Any]] = [
+        {"method": "leiden", "judge": judge, **asdict(s)}
+        for judge, part in ((True, settings), (False, finer))
+        for s in part
+    ]
     if len(seeds):
         kmeans = seeded_kmeans(latent, contigs.lengths, seeds, random_seed)
         labels = np.concatenate((labels, kmeans[None]))
-        records.append({"method": "kmeans", "random_seed": random_seed})
+        records.append({"method": "kmeans", "judge": False, "random_seed": random_seed})
     if reads != "short":
         dense, how = density_partitions(graph, contigs.lengths, depths, seeds)
         labels = np.concatenate((labels, dense))
