@@ -1,29 +1,32 @@
 #!/usr/bin/env bash
 # Development sets beside the benchmark with four samples: reads, real assembly (MEGAHIT), real
 # mapping (minimap2) and a gold standard, from held-out genomes. Needs megahit, minimap2, samtools
-# and a python3 with numpy; about 70 minutes on 2 cores. Sets that are there are left alone.
+# and a python3 with numpy; an hour on 2 cores. Sets that are there are left alone. Three of them have
+# half of the genomes, every second one, so that an assembly takes minutes.
 #
 #     tests/bench/sets.sh GENOMES OUT        GENOMES: folder of FASTA files, one per genome
 #
-# single  one sample of 0.6 Gbp
-# multi   four samples of 0.25 Gbp, each assembled alone; contigs S1:..., S2:...
-# low     four samples of 0.15 Gbp, assembled together
-# ten     ten samples of 0.1 Gbp, assembled together
+# single  one sample of 0.3 Gbp, odd genomes: one deep genome, and little of some others
+# ten     ten samples of 0.04 Gbp assembled together, even genomes
+# multi   four samples of 0.12 Gbp, odd genomes, each assembled alone; contigs S1:..., S2:...
+# low     four samples of 0.15 Gbp assembled together, all genomes
 set -euo pipefail
 simulate=${SIMULATE:-$(dirname "$0")/../../../shared/bench/simulate.py}
 [ -f "$simulate" ] || { echo "$simulate: no such file; set SIMULATE to the simulator"; exit 2; }
 genomes=$1 out=$2
 mkdir -p "$out"
-ls "$genomes"/*.fna > "$out/genomes.txt"
+ls "$genomes"/*.fna > "$out/all.txt"
+awk 'NR % 2 == 1' "$out/all.txt" > "$out/odd.txt"
+awk 'NR % 2 == 0' "$out/all.txt" > "$out/even.txt"
 
-make_set() { # NAME SEED OPTIONS...
-    local folder=$out/$1 seed=$2
-    shift 2
-    [ -e "$folder/gold.tsv" ] || python3 "$simulate" --genomes "$out/genomes.txt" --out "$folder" \
+make_set() { # NAME GENOMES SEED OPTIONS...
+    local folder=$out/$1 list=$out/$2.txt seed=$3
+    shift 3
+    [ -e "$folder/gold.tsv" ] || python3 "$simulate" --genomes "$list" --out "$folder" \
         --seed "$seed" "$@"
 }
 
-make_set multi 11 --samples 4 --gbp 0.25 --mode multi
-make_set low 12 --samples 4 --gbp 0.15
-make_set ten 13 --samples 10 --gbp 0.1
-make_set single 14 --samples 1 --gbp 0.6
+make_set single odd 14 --samples 1 --gbp 0.3
+make_set ten even 13 --samples 10 --gbp 0.04
+make_set multi odd 11 --samples 4 --gbp 0.12 --mode multi
+make_set low all 12 --samples 4 --gbp 0.15
