@@ -34,7 +34,8 @@ def moments(
     -------
     mean, variance : float64 [...]
         With q the mean rounded down, variance = sum (d - q)^2 / L - (mean - q)^2; both sums are
-        exact integers, so that deep and even coverage loses no digits.
+        exact integers, so that deep and even coverage loses no digits. They hold sums of squares
+        around the mean below 2^63: a standard deviation of a million x over 9 Mb.
     """
     cuts, at = np.unique(np.concatenate((begins.ravel(), ends.ravel())), return_inverse=True)
     first, last = at.reshape(2, *begins.shape)
