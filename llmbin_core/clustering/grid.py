@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -89,10 +90,8 @@ def partitions(
         Name in `GRIDS`.
     worth : callable, optional
         Judges partitions, so that the default grid is refined around its best ones.
-    reads : str
-        ``long`` and ``hybrid`` add partitions by density.
-    depths : float32 [n, S], optional
-        Mean depths, for these.
+    reads, depths : str, float32 [n, S]
+        ``long`` and ``hybrid`` add partitions by density, with mean depths where they are given.
     random_seed, threads : int
 
     Returns
@@ -103,26 +102,18 @@ def partitions(
     """
     if grid not in GRIDS:
         raise UsageError(f"grid '{grid}': use one of {', '.join(GRIDS)}")
-    seeds = marker_seeds(hits, contigs)
-    if len(seeds) < 2:
-        log.warning("fewer than two marker seeds: clustering without them")
-        seeds = seeds[:0]
-    else:
-        log.info("%d marker seeds", len(seeds))
+    seeds = _seeds(hits, contigs)
     graph = neighbour_graph(latent, threads=threads)
-    finer: list[LeidenSetting] = []
-    settings = [s for part in GRIDS[grid] for s in leiden_grid(**part, random_seed=random_seed)]
-    labels = leiden_partitions(graph, contigs.lengths, seeds, settings, threads)
+    run = partial(leiden_partitions, graph, contigs.lengths, seeds, threads=threads)
+    coarse = [s for part in GRIDS[grid] for s in leiden_grid(**part, random_seed=random_seed)]
+    labels, finer = run(settings=coarse), list[LeidenSetting]()
     if grid == "default" and worth is not None:
-        finer = _around(settings, [worth(row) for row in labels])
-        log.info("%d settings around the best of %d", len(finer), len(settings))
-        labels = np.concatenate(
-            (labels, leiden_partitions(graph, contigs.lengths, seeds, finer, threads))
-        )
+        finer = _around(coarse, [worth(row) for row in labels])
+        labels = np.concatenate((labels, run(settings=finer)))
     records: list[dict[str, Any]] = [
-        {"method": "leiden", "judge": judge, **asdict(s)}
-        for judge, part in ((True, settings), (False, finer))
-        for s in part
+        {"method": "leiden", "judge": judge, **asdict(setting)}
+        for judge, settings in ((True, coarse), (False, finer))
+        for setting in settings
     ]
     if len(seeds):
         kmeans = seeded_kmeans(latent, contigs.lengths, seeds, random_seed)
@@ -133,6 +124,16 @@ def partitions(
         labels = np.concatenate((labels, dense))
         records += how
     return labels, records
+
+
+def _seeds(hits: Sequence[MarkerHit], contigs: ContigTable) -> NDArray[np.int64]:
+    """The marker seeds; none where there is but one."""
+    seeds = marker_seeds(hits, contigs)
+    if len(seeds) < 2:
+        log.warning("fewer than two marker seeds: clustering without them")
+        return seeds[:0]
+    log.info("%d marker seeds", len(seeds))
+    return seeds
 
 
 def _around(settings: Sequence[LeidenSetting], worths: Sequence[float]) -> list[LeidenSetting]:

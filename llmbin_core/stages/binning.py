@@ -122,9 +122,11 @@ def _partition(job: _Job, threads: int, *, hits: Sequence[MarkerHit], **how: Any
     from llmbin_core.clustering.grid import partitions
 
     file, depths = job
-    # Partitions are compared with each other only, so every marker may count in every bin.
-    every = {"all": [[m] for m in sorted({h.marker for h in hits})]}
-    worth = partial(partition_worth, index=index_markers(hits, file.contigs, every))
+    worth = None
+    if hits:
+        # Partitions are compared with each other only, so every marker may count in every bin.
+        every = {"all": [[m] for m in sorted({h.marker for h in hits})]}
+        worth = partial(partition_worth, index=index_markers(hits, file.contigs, every))
     latent: NDArray[np.float32] = file.tensors["latent"]
     return partitions(
         latent, file.contigs, hits, depths=depths, worth=worth, threads=threads, **how

@@ -16,7 +16,7 @@ from safetensors.numpy import save_file
 
 from llmbin_core import outputs, stages
 from llmbin_core.contigs import ContigTable
-from llmbin_core.encoder.batches import HALVES_FROM, MIN_BATCHES, batches, halves_of
+from llmbin_core.encoder.batches import HALVES_FROM, batches, halves_of
 from llmbin_core.encoder.features import FEATURES_VERSION, Embedder, Sample, load_samples
 from llmbin_core.encoder.loss import OTHER_SPECIES, SAME_SPECIES, info_nce, pair_loss
 from llmbin_core.encoder.modelcard import check_fit, read_card
@@ -141,20 +141,6 @@ def test_batches_are_of_one_sample_and_hold_every_contig_once() -> None:
         seen[owners.pop()] += [row.tobytes() for row in whole]
     assert {k: len(v) for k, v in seen.items()} == {0: 30, 1: 90}
     assert all(len(set(v)) == len(v) for v in seen.values())
-
-
-def test_a_small_sample_is_passed_over_until_an_epoch_has_its_batches() -> None:
-    one = sample(30, seed=1)
-    options = TrainingOptions(batch_size=1024, views_per_step=2)
-    found = list(batches([one], options, 0))
-    assert len(found) == MIN_BATCHES
-    rows = {row.tobytes() for row in one.features["composition"][:, 0]}
-    orders = set()
-    for batch in found:
-        whole = np.split(batch.features["composition"], batch.n_views)[0]
-        assert {row.tobytes() for row in whole} == rows
-        orders.add(whole.tobytes())
-    assert len(orders) == MIN_BATCHES
 
 
 def neighbours_of_the_same_genome(model: object, one: Sample) -> float:
