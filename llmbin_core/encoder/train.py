@@ -36,6 +36,9 @@ _SHARP, _SOFT = 0.07, 0.15
 _CHECKPOINT_EPOCHS = 5
 # Part of the squared length of a latent that is the gLM embedding as it is.
 EMBEDDING_SHARE = 1 / 3
+# Contigs from which 16-bit floats pay, where the device is quick with them. Small samples take
+# seconds and give the same on any machine's processor, but for the last digits.
+_SHORT_FLOATS_FROM = 5000
 _TOP1_ENOUGH, _TOP1_EPOCHS, _FLAT_EPOCHS = 0.99, 3, 10
 
 OBJECTIVES = ("views", "pairs")
@@ -103,6 +106,11 @@ def choose_temperature(samples: Sequence[Sample], options: TrainingOptions) -> f
         return options.temperature
     lengths = np.concatenate([s.contigs.lengths for s in samples])
     return _SHARP if n50(lengths) > _LONG_N50 else _SOFT
+
+
+def _precision(samples: Sequence[Sample]) -> str:
+    many = sum(len(sample.contigs) for sample in samples) >= _SHORT_FLOATS_FROM
+    return "auto" if many else "fp32"
 
 
 def make_plan(
@@ -204,7 +212,7 @@ def train_encoder(
                 break
             rate = _begin_epoch(encoder, optimizer, options, epoch)
             steps = [
-                _step(encoder, optimizer, batch, temperature, options, device)
+                _step(encoder, optimizer, batch, temperature, options, device, _precision(samples))
                 for batch in batches(samples, options, epoch, halves)
             ]
             loss, top1 = np.mean(steps, axis=0).tolist() if steps else (0.0, 0.0)
@@ -271,6 +279,7 @@ def _step(
     temperature: float,
     options: TrainingOptions,
     device: torch.device,
+    precision: str,
 ) -> tuple[float, float]:
     features = {
         name: torch.from_numpy(values).to(device) for name, values in batch.features.items()
@@ -282,7 +291,7 @@ def _step(
             return pair_loss(z, species)
         return info_nce(z, batch.n_views, temperature, species=species)
 
-    with autocast(device, "auto"):
+    with autocast(device, precision):
         latent, branches = encoder(features)
         loss = contrast(latent)
         weights = {"coverage": options.coverage_weight, "embedding": options.embedding_weight}
