@@ -1,0 +1,53 @@
+"""A person at the server gets the bins of the command line, and an administrator gets models."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+from server import KEY, Server
+
+HERE = Path(__file__).resolve().parent
+
+
+def test_person(galaxy: Server, files: Path, tmp_path: Path) -> None:
+    community, binned, out = (tmp_path / name for name in ("community", "binned", "downloads"))
+    _call("llmbin-simulate", "--n-genomes", "3", "--genome-size", "0.1", "0.12", "--samples", "2",
+          "--depth", "5", "--seed", "3", "--out", community)  # fmt: skip
+    _call("llmbin", "run", "--contigs", community / "contigs.fasta.gz",
+          "--bam", *sorted(community.glob("*.bam")), "--out", binned,
+          "--min-bin-size", "20000", "--threads", "1", "--device", "cpu")  # fmt: skip
+    out.mkdir()
+
+    manager = files / "data_managers" / "data_manager_llmbin"
+    tools = sorted((files / "tools" / "llmbin").glob("llmbin*.xml"))
+    with galaxy.serve(
+        tmp_path, "--tool_data_table", manager / "tool_data_table_conf.xml.test",
+        *tools, manager / "data_manager" / "data_manager_llmbin.xml",
+    ) as address:  # fmt: skip
+        _call(galaxy.python, HERE / "person.py", address, KEY, community,
+              files / "workflows" / "coassembly.gxwf.yml", out)  # fmt: skip
+
+    bins = sorted((binned / "bins").glob("*.fa"))
+    assert bins
+    assert {file.name for file in out.iterdir()} == {
+        *(file.stem for file in bins), "contig2bin", "tables.json",
+    }  # fmt: skip
+    assert (out / "contig2bin").read_bytes() == (binned / "contig2bin.tsv").read_bytes()
+    for file in bins:
+        assert (out / file.stem).read_bytes() == file.read_bytes()
+
+    tables = json.loads((out / "tables.json").read_text(encoding="utf-8"))
+    ((value, _, habitat, model),) = tables["llmbin_models"]
+    assert value.startswith("test_encoder_")
+    assert habitat == "any"
+    original = files / "tools" / "llmbin" / "test-data"
+    assert Path(model).read_bytes() == (original / "model.safetensors").read_bytes()
+    ((_, _, glm),) = tables["llmbin_glms"]
+    assert {file.name for file in Path(glm).iterdir()} == {"config.json", "model.safetensors"}
+
+
+def _call(*command: str | Path) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
