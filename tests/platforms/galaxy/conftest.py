@@ -1,4 +1,4 @@
-"""One installation of Galaxy for all tests; where there can be none, they are skipped and say why."""
+"""One installation of Galaxy for all tests; where there can be none, tests are skipped."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ Galaxy is published on PyPI as packages; planemo expects a clone of its reposito
 it uses two files alone, ``lib/galaxy/version.py`` and ``run.sh``: these are written here, and
 ``run.sh`` starts the web server of the packages.
 
-As a program: ``python server.py ROOT`` installs, ``python server.py ROOT planemo ...`` runs planemo.
+As a program, ``python server.py ROOT [COMMAND ...]`` installs, and runs a command of planemo.
 """
 
 from __future__ import annotations
@@ -146,21 +146,27 @@ class Server:
         )  # fmt: skip
 
     def environment(self, work: Path) -> dict[str, str]:
-        """The environment of planemo: the executables of this environment, and no others of it."""
-        commands = work / "commands"
-        commands.mkdir(exist_ok=True)
-        for tool in Path(sys.executable).parent.glob("llmbin*"):
-            if not (commands / tool.name).exists():
-                (commands / tool.name).symlink_to(tool)
+        """The environment of planemo; jobs find the executables that `commands` put there."""
         temporary = work / "tmp"
         temporary.mkdir(exist_ok=True)
+        folders = os.environ["PATH"].split(os.pathsep)
         return {
             **os.environ,
-            "LLMBIN_COMMANDS": str(commands),
+            "PATH": os.pathsep.join(one for one in folders if not Path(one, "llmbin").exists()),
+            "LLMBIN_COMMANDS": str(work / "commands"),
             "TMPDIR": str(temporary),
             "PLANEMO_GLOBAL_WORKSPACE": str(work / "planemo"),
             "GALAXY_CONFIG_OVERRIDE_GALAXY_DATA_MANAGER_DATA_PATH": str(work / "models"),
         }
+
+
+def commands(work: Path) -> None:
+    """Let the jobs of servers in this folder use the executables of this environment, no others."""
+    (work / "commands").mkdir(exist_ok=True)
+    for tool in Path(sys.executable).parent.glob("llmbin*"):
+        link = work / "commands" / tool.name
+        if not link.is_symlink():
+            link.symlink_to(tool)
 
 
 def complaints(results: Sequence[dict[str, Any]]) -> list[str]:
@@ -207,6 +213,7 @@ def main() -> int:
         command[2:2] = map(str, server.options())
     work = server.root / "work"
     work.mkdir(exist_ok=True)
+    commands(work)
     return subprocess.run(command, env=server.environment(work), check=False).returncode
 
 

@@ -6,7 +6,7 @@ import json
 import subprocess
 from pathlib import Path
 
-from server import KEY, Server
+from server import KEY, Server, commands
 
 HERE = Path(__file__).resolve().parent
 
@@ -22,6 +22,7 @@ def test_person(galaxy: Server, files: Path, tmp_path: Path) -> None:
 
     manager = files / "data_managers" / "data_manager_llmbin"
     tools = sorted((files / "tools" / "llmbin").glob("llmbin*.xml"))
+    commands(tmp_path)
     with galaxy.serve(
         tmp_path, "--tool_data_table", manager / "tool_data_table_conf.xml.test",
         *tools, manager / "data_manager" / "data_manager_llmbin.xml",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -12,7 +11,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from server import Server, complaints
+from server import Server, commands, complaints
 
 from llmbin_core import __version__
 
@@ -20,6 +19,22 @@ from llmbin_core import __version__
 def tool_tests(files: list[Path]) -> int:
     """Number of tests that the files of tools hold."""
     return sum(len(ElementTree.parse(file).findall("tests/test")) for file in files)
+
+
+def container(macros: Path) -> str:
+    """Name of the image, with the tokens of the macros filled in."""
+    tree = ElementTree.parse(macros)
+    (name,) = (one.text or "" for one in tree.iterfind(".//container[@type='docker']"))
+    for token in tree.iterfind("token"):
+        name = name.replace(token.get("name", ""), token.text or "")
+    return name
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    """A folder in which jobs find the executables."""
+    commands(tmp_path)
+    return tmp_path
 
 
 def check(galaxy: Server, work: Path, expected: int, *arguments: str | Path) -> None:
@@ -30,18 +45,18 @@ def check(galaxy: Server, work: Path, expected: int, *arguments: str | Path) -> 
     assert len(results) == expected
 
 
-def test_tools(galaxy: Server, files: Path, tmp_path: Path) -> None:
+def test_tools(galaxy: Server, files: Path, work: Path) -> None:
     tools = sorted((files / "tools" / "llmbin").glob("llmbin*.xml"))
-    check(galaxy, tmp_path, tool_tests(tools), *tools)
+    check(galaxy, work, tool_tests(tools), *tools)
 
 
-def test_data_manager(galaxy: Server, files: Path, tmp_path: Path) -> None:
+def test_data_manager(galaxy: Server, files: Path, work: Path) -> None:
     tool = files / "data_managers/data_manager_llmbin/data_manager/data_manager_llmbin.xml"
     tables = tool.parents[1] / "tool_data_table_conf.xml.test"
-    check(galaxy, tmp_path, tool_tests([tool]), "--tool_data_table", tables, tool)
+    check(galaxy, work, tool_tests([tool]), "--tool_data_table", tables, tool)
 
 
-def test_workflows(galaxy: Server, files: Path, tmp_path: Path) -> None:
+def test_workflows(galaxy: Server, files: Path, work: Path) -> None:
     tools = files / "tools" / "llmbin"
     workflows = sorted((files / "workflows").glob("*.gxwf.yml"))
     cases = [
@@ -50,7 +65,7 @@ def test_workflows(galaxy: Server, files: Path, tmp_path: Path) -> None:
     ]
     assert len(workflows) == len(cases) == 3
     check(
-        galaxy, tmp_path, sum(cases), "--extra_tools", tools,
+        galaxy, work, sum(cases), "--extra_tools", tools,
         "--tool_data_table", tools / "tool_data_table_conf.xml.test", *workflows,
     )  # fmt: skip
 
@@ -65,9 +80,7 @@ def image(files: Path) -> Iterator[str]:
         pytest.skip("no Docker engine to talk to")
     if _docker("image", "inspect", local).returncode:
         pytest.skip(f"no image {local}; containers/build.py builds it")
-    macros = (files / "tools" / "llmbin" / "macros.xml").read_text(encoding="utf-8")
-    (name,) = re.findall(r'<container type="docker">(.+?)</container>', macros)
-    name = name.replace("@TOOL_VERSION@", __version__)
+    name = container(files / "tools" / "llmbin" / "macros.xml")
     there = _docker("image", "inspect", name).returncode == 0
     if not there:
         assert _docker("tag", local, name).returncode == 0
@@ -77,10 +90,9 @@ def image(files: Path) -> Iterator[str]:
 
 
 def test_in_the_image(galaxy: Server, files: Path, tmp_path: Path, image: str) -> None:
+    # Nothing of LLMBin is on the PATH of jobs: what runs is in the image.
     tool = files / "tools" / "llmbin" / "llmbin.xml"
     check(galaxy, tmp_path, tool_tests([tool]), "--docker", tool)
-    jobs = [one["data"].get("job", {}) for one in json.loads((tmp_path / "results.json").read_text())["tests"]]
-    assert any(image in json.dumps(job) for job in jobs)
 
 
 def _docker(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -3,13 +3,15 @@
 usage: table_rows.py MODELS_JSON OUT
 """
 
+from __future__ import annotations
+
 import json
 import sys
 
 TABLES = {"encoder": "llmbin_models", "glm": "llmbin_glms"}
 
 
-def row(model: "dict[str, str]") -> "dict[str, str]":
+def row(model: dict[str, str]) -> dict[str, str]:
     """One line; the path is that of the model's folder within the folder of installed models."""
     name, digest = model["name"], model["digest"].partition(":")[2]
     line = {
@@ -26,7 +28,7 @@ def main() -> None:
     source, target = sys.argv[1:]
     with open(source, encoding="utf-8") as handle:
         models = [one for one in json.load(handle) if one["status"] == "installed"]
-    tables: "dict[str, list[dict[str, str]]]" = {}
+    tables: dict[str, list[dict[str, str]]] = {}
     for model in models:
         tables.setdefault(TABLES[model["kind"]], []).append(row(model))
     with open(target, "w", encoding="utf-8") as handle:
