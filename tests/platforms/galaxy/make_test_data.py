@@ -1,4 +1,4 @@
-"""Writes the test data of the Galaxy tools anew: ``python make_test_data.py galaxy/tools/llmbin/test-data``.
+"""Writes the test data of the tools: ``make_test_data.py galaxy/tools/llmbin/test-data``.
 
 Synthetic communities and what the executables make of them; nothing comes from a real genome. The
 files of the data tables (``model.safetensors``, ``glm/``, ``*.loc``) are not made here.
@@ -143,7 +143,9 @@ def make_multisample(work: Path, out: Path) -> None:
     call("llmbin-train", "--features", *features, "--separator", ":", "--per-sample", *SMALL,
          "--out", models)  # fmt: skip
     for name in ("S1", "S2"):
-        shutil.copyfile(models / f"{name}.model.safetensors", out / f"multi_encoder_{name}.safetensors")
+        shutil.copyfile(
+            models / f"{name}.model.safetensors", out / f"multi_encoder_{name}.safetensors"
+        )
     latent, markers = out / "multi_latent.safetensors", out / "multi_markers.tsv"
     call("llmbin-encode", "--features", *features, "--separator", ":", "--model", models,
          "--out", latent)  # fmt: skip
@@ -156,7 +158,9 @@ def main(out: Path) -> None:
     """Write everything."""
     (out / "protein.fasta").write_text(">one\n" + "MKLVEERGQSTWFYHPLKE" * 80 + "\n")
     sets = "[" + ", ".join(f"set(['{name}'])" for name in PROFILES) + "]"
-    (out / "profiles.ms").write_text(f"# [Lineage Marker File]\nall\t1\t1\tk__Bacteria\t9\t{sets}\n")
+    (out / "profiles.ms").write_text(
+        f"# [Lineage Marker File]\nall\t1\t1\tk__Bacteria\t9\t{sets}\n"
+    )
     write_profiles(out / "profiles.hmm")
     files = {f"glm/{p.name}": p for p in sorted((out / "glm").iterdir())}
     pack(files, out / "glm.tar.gz")
