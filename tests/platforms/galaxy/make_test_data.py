@@ -126,10 +126,10 @@ def make_multisample(work: Path, out: Path) -> None:
          made)  # fmt: skip
     assemblies = sorted((made / "assemblies").iterdir())
     for name, assembly in zip(("S1", "S2"), assemblies, strict=True):
-        shutil.copyfile(assembly, out / f"multi_{name}.fasta.gz")
+        shutil.copyfile(assembly, out / f"{name}.fasta.gz")
         strip_bam(made / f"{name}.bam", out / f"multi_{name}.bam")
     joined = work / "joined"
-    call("llmbin-prepare", "--contigs", *(out / f"multi_{n}.fasta.gz" for n in ("S1", "S2")),
+    call("llmbin-prepare", "--contigs", *(out / f"{n}.fasta.gz" for n in ("S1", "S2")),
          "--sample-names", "S1", "S2", "--out", joined)  # fmt: skip
     shutil.copyfile(joined / "contigs.fasta.gz", out / "multi.fasta.gz")
     contigs = out / "multi.fasta.gz"
