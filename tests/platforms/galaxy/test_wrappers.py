@@ -223,10 +223,11 @@ def test_tests_use_files_that_are_there(command: str) -> None:
         assert (test.get("expect_num_outputs") is None) == refused
         assert test.get("expect_exit_code") == ("3" if refused else "0")
         assert not refused or test.find("assert_stderr") is not None
-        files = [e.get("value") for e in test.iter() if e.get("ftype") and e.get("value")]
-        files += [e.get("file") for e in test.iter() if e.get("file")]
+        inputs = [e for e in test.iter() if e.get("ftype") and e.tag in ("param", "element")]
+        files = [file for e in inputs for file in e.get("value", "").split(",") if file]
+        files += [str(e.get("file")) for e in test.iter() if e.get("file")]
         for file in files:
-            assert (TOOLS / "test-data" / str(file)).is_file(), file
+            assert (TOOLS / "test-data" / file).is_file(), file
 
 
 def test_no_bins_and_odd_names_are_tested() -> None:
