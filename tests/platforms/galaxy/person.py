@@ -1,6 +1,6 @@
 """What a person does in the pages of Galaxy, by the API that those pages use.
 
-usage: PYTHON person.py ADDRESS KEY COMMUNITY WORKFLOW OUT  (a Python with BioBlend)
+usage: PYTHON person.py ADDRESS KEY COMMUNITY WORKFLOW OUT  (a Python with planemo and BioBlend)
 """
 
 from __future__ import annotations
@@ -11,15 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from bioblend.galaxy import GalaxyInstance
+from planemo.galaxy.api import user_api_key
 
 SECONDS = 900
 
 
 class Person:
-    """Somebody with a history of their own."""
+    """Somebody with a history of their own; an administrator, who may install models."""
 
     def __init__(self, address: str, key: str) -> None:
-        self.galaxy = GalaxyInstance(address, key)
+        # The key of the server is nobody's.
+        self.galaxy = GalaxyInstance(address, user_api_key(GalaxyInstance(address, key)))
         self.history = self.galaxy.histories.create_history("bins")["id"]
 
     def upload(self, file: Path, name: str, kind: str) -> str:
@@ -50,18 +52,35 @@ class Person:
         done = self.galaxy.datasets.wait_for_dataset(dataset, maxwait=SECONDS)
         assert done["state"] == "ok", done.get("misc_info")
 
-    def run(self, workflow: Path, inputs: dict[str, Any]) -> dict[str, Any]:
-        """Import a workflow, run it to the end; its outputs by their labels."""
+    def add(self, workflow: Path) -> str:
+        """Import a workflow; its identifier."""
         text = workflow.read_text(encoding="utf-8")
-        made = self.galaxy.workflows.import_workflow_dict({"yaml_content": text})
+        return str(self.galaxy.workflows.import_workflow_dict({"yaml_content": text})["id"])
+
+    def run(self, workflow: str, inputs: dict[str, Any]) -> dict[str, Any]:
+        """Run a workflow to the end; its outputs by their labels."""
         invocation = self.galaxy.workflows.invoke_workflow(
-            made["id"], inputs=inputs, inputs_by="name", history_id=self.history
+            workflow, inputs=inputs, inputs_by="name", history_id=self.history
         )
         done = self.galaxy.invocations.wait_for_invocation(invocation["id"], maxwait=SECONDS)
         for job in self.galaxy.jobs.get_jobs(invocation_id=done["id"]):
             ended = self.galaxy.jobs.wait_for_job(job["id"], maxwait=SECONDS)
             assert ended["state"] == "ok", ended
         return {**done["outputs"], **done["output_collections"]}
+
+    def download(self, outputs: dict[str, Any], folder: Path) -> None:
+        """Download the bins and two tables."""
+        collections = self.galaxy.dataset_collections
+        bins = collections.show_dataset_collection(outputs["Bins"]["id"])["elements"]
+        datasets = {f"{e['element_identifier']}.fa": e["object"]["id"] for e in bins}
+        datasets["contig2bin.tsv"] = outputs["Contigs to bins"]["id"]
+        datasets["bins.tsv"] = outputs["Table of bins"]["id"]
+        folder.mkdir()
+        for name, dataset in datasets.items():
+            self.wait(dataset)
+            self.galaxy.datasets.download_dataset(
+                dataset, str(folder / name), use_default_filename=False, maxwait=SECONDS
+            )
 
     def install(self, names: str) -> dict[str, list[list[str]]]:
         """Let the data manager install models; the lines of the data tables then."""
@@ -76,31 +95,22 @@ class Person:
 
 
 def main() -> None:
-    """Upload, build the list, run the workflow, download what it made; install models."""
+    """Upload, build the list, run the workflow twice, download what it made; install models."""
     address, key, *paths = sys.argv[1:]
     community, workflow, out = map(Path, paths)
     person = Person(address, key)
     contigs = person.upload(community / "contigs.fasta.gz", "my contigs", "fasta.gz")
-    bams = {
-        file.stem: person.upload(file, file.name, "bam") for file in sorted(community.glob("*.bam"))
-    }
+    names = json.loads((community / "names.json").read_text(encoding="utf-8"))
+    bams = {names[file.stem]: file for file in sorted(community.glob("*.bam"))}
+    uploaded = {name: person.upload(file, name, "bam") for name, file in bams.items()}
     person.wait(contigs)
-    outputs = person.run(
-        workflow,
-        {
-            "Contigs": {"src": "hda", "id": contigs},
-            "BAM files": {"src": "hdca", "id": person.collect("my BAM files", bams)},
-            "Minimum size of a bin": 20000,
-        },
-    )
-    bins = person.galaxy.dataset_collections.show_dataset_collection(outputs["Bins"]["id"])
-    datasets = {e["element_identifier"]: e["object"]["id"] for e in bins["elements"]}
-    datasets["contig2bin"] = outputs["Contigs to bins"]["id"]
-    for name, dataset in datasets.items():
-        person.wait(dataset)
-        person.galaxy.datasets.download_dataset(
-            dataset, str(out / name), use_default_filename=False, maxwait=SECONDS
-        )
+    added = person.add(workflow)
+    inputs = {
+        "Contigs": {"src": "hda", "id": contigs},
+        "BAM files": {"src": "hdca", "id": person.collect("my BAM files", uploaded)},
+    }
+    person.download(person.run(added, {**inputs, "Minimum size of a bin": 20000}), out / "bins")
+    person.download(person.run(added, inputs), out / "none")
     (out / "tables.json").write_text(json.dumps(person.install("test_encoder test_glm")))
 
 

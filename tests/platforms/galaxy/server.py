@@ -142,7 +142,7 @@ class Server:
         """What planemo has to be told to start this Galaxy."""
         return (
             "--galaxy_root", self.root / "galaxy", "--skip_venv",
-            "--no_dependency_resolution", "--no_conda_auto_init",
+            "--no_dependency_resolution", "--no_conda_auto_init", "--job_workers", "4",
         )  # fmt: skip
 
     def environment(self, work: Path) -> dict[str, str]:
