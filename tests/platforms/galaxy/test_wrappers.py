@@ -231,6 +231,7 @@ def test_tests_use_files_that_are_there(command: str) -> None:
 
 
 def test_no_bins_and_odd_names_are_tested() -> None:
+    # Galaxy 26.1 does not compare a count of 0: tables without lines are what these tests check.
     texts = [tool_file(c).read_text(encoding="utf-8") for c in ("run", "bin")]
     assert all('name="bins" type="list" count="0"' in text for text in texts)
     # Tests of tools can name the elements of collections alone, not those of several datasets.
