@@ -60,7 +60,12 @@ class Person:
     def run(self, workflow: str, inputs: dict[str, Any]) -> dict[str, Any]:
         """Run a workflow to the end; its outputs by their labels."""
         invocation = self.galaxy.workflows.invoke_workflow(
-            workflow, inputs=inputs, inputs_by="name", history_id=self.history
+            workflow,
+            inputs=inputs,
+            inputs_by="name",
+            history_id=self.history,
+            # Parameters that the workflow does not name have their defaults.
+            allow_tool_state_corrections=True,
         )
         done = self.galaxy.invocations.wait_for_invocation(invocation["id"], maxwait=SECONDS)
         for job in self.galaxy.jobs.get_jobs(invocation_id=done["id"]):

@@ -95,12 +95,16 @@ class Server:
         self._stamp.touch()
 
     def call(self, work: Path, *command: str | Path) -> subprocess.CompletedProcess[str]:
-        """Run a command of planemo that needs no server; its two outputs come as one text."""
-        return subprocess.run(
-            (self.planemo, *command),
-            cwd=work, env=self.environment(work), text=True, check=False,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
+        """Run a command of planemo; its two outputs come as one text, which `planemo.log` holds."""
+        log = work / "planemo.log"
+        with open(log, "w", encoding="utf-8") as handle:
+            done = subprocess.run(
+                (self.planemo, *command),
+                cwd=work, env=self.environment(work), check=False,
+                stdout=handle, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+        text = log.read_text(encoding="utf-8", errors="replace")
+        return subprocess.CompletedProcess(done.args, done.returncode, text)
 
     def test(self, work: Path, *arguments: str | Path) -> list[dict[str, Any]]:
         """Start Galaxy, run the tests of tools or workflows, stop it; the result of every test."""
@@ -109,7 +113,6 @@ class Server:
             work, "test", *self.options(), "--test_output", work / "results.html",
             "--test_output_json", output, *arguments,
         )  # fmt: skip
-        (work / "planemo.log").write_text(done.stdout, encoding="utf-8")
         if not output.exists():
             raise AssertionError(f"no test was run:\n{done.stdout[-4000:]}")
         results: list[dict[str, Any]] = json.loads(output.read_text(encoding="utf-8"))["tests"]
