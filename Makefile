@@ -3,6 +3,7 @@
 # make test-report  the report in a browser (where chromium is installed) and in MultiQC
 # make lint   style and types
 # make test-containers   the Docker image and the Apptainer image, where there is a Docker engine
+# make test-image        the same without what takes long
 # make lock recipe       what images and conda package are made from, after a change of pyproject.toml
 # make test-nextflow   modules, pipeline and nf-core/mag plug-in (needs java and npm)
 # make test-galaxy     the wrappers, data manager and workflows in a Galaxy server from PyPI (1.3 GB, in GALAXY)
@@ -25,7 +26,7 @@ PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --c
 # The workflow tests find the executables in the environment.
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
-.PHONY: demo test test-unit test-stages test-guides test-report test-nextflow nextflow-test-data test-galaxy test-containers test-reproducible lock recipe example lint bench clean
+.PHONY: demo test test-unit test-stages test-guides test-report test-nextflow nextflow-test-data test-galaxy test-containers test-image test-reproducible lock recipe example lint bench clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -107,8 +108,12 @@ $(VENV)/nf-core/.installed:
 nextflow-test-data: $(VENV)/.installed
 	test -e $(NEXTFLOW_DATA)/samples.csv || { \
 	    llmbin-simulate --n-genomes 3 --genome-size 0.25 0.3 --samples 2 --depth 12 --seed 1 --out $(NEXTFLOW_DATA); \
+	    llmbin-simulate --mode multi --n-genomes 3 --genome-size 0.25 0.3 --samples 2 --depth 12 --seed 1 \
+	        --out $(NEXTFLOW_DATA)/multi; \
 	    { echo sample,assembly,bam,group; for s in S1 S2; do \
-	        echo $$s,$(NEXTFLOW_DATA)/contigs.fasta.gz,$(NEXTFLOW_DATA)/$$s.bam,all; done; } > $(NEXTFLOW_DATA)/samples.csv; }
+	        echo $$s,$(NEXTFLOW_DATA)/contigs.fasta.gz,$(NEXTFLOW_DATA)/$$s.bam,all; \
+	        echo $$s,$(NEXTFLOW_DATA)/multi/assemblies/$$s.fasta.gz,$(NEXTFLOW_DATA)/multi/$$s.bam,apart; \
+	        done; } > $(NEXTFLOW_DATA)/samples.csv; }
 
 test-nextflow: $(VENV)/.installed-test $(VENV)/.installed-npm $(VENV)/nf-core/.installed nextflow-test-data
 	LLMBIN_NPM=$(NPM_PACKAGES) LLMBIN_NFCORE=$(abspath $(VENV))/nf-core/bin/nf-core LLMBIN_NEXTFLOW_DATA=$(NEXTFLOW_DATA) \
@@ -125,9 +130,14 @@ $(VENV)/.installed-containers: $(VENV)/.installed-test containers/requirements-c
 	$(PIP) --constraint $(VENV)/locked.txt --editable '.[test,containers]'
 	touch $@
 
+CONTAINER_TESTS = $(VENV)/bin/python -m pytest --config-file tests/platforms/containers/pytest.ini -rA \
+    --ignore tests/platforms/containers/test_reproducible.py tests/platforms/containers
+
 test-containers: $(VENV)/.installed-containers
-	$(VENV)/bin/python -m pytest --config-file tests/platforms/containers/pytest.ini -rA \
-	    --ignore tests/platforms/containers/test_reproducible.py tests/platforms/containers
+	$(CONTAINER_TESTS)
+
+test-image: $(VENV)/.installed-containers
+	$(CONTAINER_TESTS) -m 'not long'
 
 # Builds the image twice.
 test-reproducible: $(VENV)/.installed-containers

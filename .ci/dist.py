@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -62,8 +63,7 @@ def main() -> int:
         (made,) = Path(folder).glob("*.tar.gz")
         sdist = out / made.name
         normalise(made, sdist, moment)
-        with tarfile.open(sdist) as tar:
-            tar.extractall(folder, filter="data")
+        shutil.unpack_archive(sdist, folder)
         unpacked = Path(folder, made.name.removesuffix(".tar.gz"))
         subprocess.run((*build, str(out), "--wheel", str(unpacked)), check=True)
     return 0

@@ -79,20 +79,14 @@ def runs_of_demo(bams: Sequence[str]) -> list[tuple[str, smoke.Way, str]]:
 
 
 def export(client: docker.DockerClient, args: argparse.Namespace) -> None:
-    """The image as an archive, and the Apptainer definition with an app per stage."""
+    """The image as an archive, and the Apptainer definition beside it."""
     args.out.mkdir(parents=True, exist_ok=True)
     archive = args.out / "llmbin.tar"
     with archive.open("wb") as handle:
         for part in client.images.get(args.image).save(named=True):
             handle.write(part)
-    definition = (images.ROOT / "containers" / "llmbin.def").read_text(encoding="utf-8")
-    names = smoke.executables(client, args.image)
-    for name in names:
-        if name != images.NAME:
-            stage = name.removeprefix(f"{images.NAME}-")
-            definition += f'\n%apprun {stage}\n    exec {name} "$@"\n'
-    (args.out / "llmbin.def").write_text(definition, encoding="utf-8")
-    print(f"{archive}, {archive.stat().st_size / 1e6:.0f} MB; llmbin.def, {len(names) - 1} apps")
+    shutil.copy(images.ROOT / "containers" / "llmbin.def", args.out)
+    print(f"{archive}, {archive.stat().st_size / 1e6:.0f} MB; llmbin.def")
 
 
 def bill(client: docker.DockerClient, args: argparse.Namespace) -> None:
@@ -134,9 +128,13 @@ def parser() -> argparse.ArgumentParser:
 def main() -> int:
     args = parser().parse_args()
     try:
-        args.call(docker.from_env(timeout=600), args)
+        client = docker.from_env(timeout=600)
+        if "image" in args:
+            # Not found here, it would be asked of a registry.
+            client.images.get(args.image)
+        args.call(client, args)
     except ImageNotFound as error:
-        print(f"build.py: error: no such image: {error.explanation}", file=sys.stderr)
+        print(f"build.py: error: {error.explanation}", file=sys.stderr)
         return 3
     except (images.BuildError, smoke.SmokeError) as error:
         print(f"build.py: error: {error}", file=sys.stderr)

@@ -23,11 +23,13 @@ from llmbin_core.contigs import ContigTable
 from llmbin_core.errors import InputError
 from llmbin_core.fasta import iter_fasta
 from llmbin_core.files import write_text
-from llmbin_core.stagefile import StageFile
+from llmbin_core.stagefile import StageFile, check_same_contigs
 
 log = logging.getLogger("llmbin")
 
 _SHOWN = 5
+# Options that differ between the samples of one run.
+_OWN_OPTIONS = {"sample", "models", "partitions"}
 # Tensors whose contigs are not on the first axis.
 _CONTIG_AXIS = {"labels": 1}
 
@@ -115,6 +117,70 @@ def take_rows(file: StageFile, rows: NDArray[np.int64]) -> StageFile:
         for name, tensor in file.tensors.items()
     }
     return replace(file, contigs=file.contigs.take(rows), tensors=tensors)
+
+
+def place_samples(
+    parts: Sequence[StageFile], contigs: ContigTable, source: Path
+) -> dict[str, tuple[NDArray[np.int64], StageFile]]:
+    """Rows in the whole set, and file, of each sample; samples sorted by name.
+
+    Parameters
+    ----------
+    parts : sequence of StageFile
+        What ``--sample`` wrote for every sample of the set.
+    contigs : ContigTable
+        The whole set.
+    source : Path
+        Where the set comes from, for messages.
+
+    Raises
+    ------
+    InputError
+        A file of no sample, of other contigs or of another run; a sample without file, or with
+        two.
+    """
+    placed: dict[str, tuple[NDArray[np.int64], StageFile]] = {}
+    first = parts[0]
+    separator = first.provenance.options.get("separator")
+    for file in parts:
+        sample = file.provenance.options.get("sample")
+        if sample is None or separator is None:
+            raise InputError(f"{file.path}: is not of one sample; make it with --sample")
+        if _of_all(file) != _of_all(first):
+            raise InputError(
+                f"{first.path} and {file.path} are not of one run: stage, random seed or options "
+                "differ; make those of all samples with the same ones"
+            )
+        if sample in placed:
+            raise InputError(
+                f"{placed[sample][1].path} and {file.path} are both of sample '{sample}'; give "
+                "every sample once"
+            )
+        rows = rows_of_sample(contigs, separator, sample)
+        check_same_contigs(file, contigs.take(rows), source)
+        placed[sample] = rows, file
+    every = sample_rows(contigs, str(separator))
+    check_complete(placed, every)
+    return {sample: placed[sample] for sample in every}
+
+
+def check_complete(given: Iterable[str], wanted: Iterable[str]) -> None:
+    """Refuse parts of some samples only.
+
+    Raises
+    ------
+    InputError
+        Names the samples that are missing.
+    """
+    if missing := sorted(set(wanted) - set(given)):
+        shown = ", ".join(missing[:_SHOWN]) + (" ..." if len(missing) > _SHOWN else "")
+        raise InputError(f"nothing was given of sample {shown}; give the parts of all samples")
+
+
+def _of_all(file: StageFile) -> tuple[Any, ...]:
+    p = file.provenance
+    options = {name: value for name, value in p.options.items() if name not in _OWN_OPTIONS}
+    return p.schema, p.seed, p.n_views, options
 
 
 def join_labels(

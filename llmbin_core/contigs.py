@@ -7,7 +7,7 @@ A contig is known by the first token of its FASTA header, kept exactly. Its base
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmbin_core import defaults
+from llmbin_core.circularity import ends_overlap, says_circular
 from llmbin_core.errors import InputError
-from llmbin_core.fasta import iter_fasta
+from llmbin_core.fasta import iter_fasta, iter_records
 from llmbin_core.files import atomic_path, gzip_writer
 
 SEPARATOR = defaults.SEPARATOR
@@ -25,6 +26,10 @@ MIN_LENGTH = defaults.MIN_LENGTH
 
 # SemiBin2's rule for an automatic minimum: contigs of 1000..2500 bp count only where they are rare.
 _AUTO_SHORT, _AUTO_LONG, _AUTO_SHARE = 1000, 2500, 0.05
+
+_CIRCULAR, _LINEAR = "yes", "no"
+# Written behind the name of a circular contig, so that later stages know it.
+_MARK = b" circular=yes"
 
 _UNKNOWN = 4
 _LETTERS = b"ACGTN"
@@ -213,6 +218,7 @@ def prepare(
     min_length: int | Literal["auto"] = MIN_LENGTH,
     separator: str = SEPARATOR,
     joined: bool = False,
+    circular: Collection[str] = (),
 ) -> Prepared:
     """Check assemblies and write the contigs that are binned.
 
@@ -221,12 +227,16 @@ def prepare(
     assemblies : sequence of Assembly
         Several are written one after the other with names ``sample<separator>contig``.
     fasta, tsv : Path
-        Outputs: gzipped FASTA, and a table with length, GC share and unknown bases per contig.
+        Outputs: gzipped FASTA, and a table with length, GC share, unknown bases and whether it
+        is circular per contig.
     min_length : int or "auto"
         Shorter contigs are left out (bp); "auto" is 2500 when contigs of 1000..2500 bp hold at
         least 5 % of the bases, else 1000 (SemiBin2's rule).
     joined : bool
         The contigs of one assembly are named so already: the table takes their samples from there.
+    circular : collection of str
+        Contigs that are circular, as they are named in the assembly, beside those of which their
+        own headers or ends say so. Their headers say ``circular=yes``.
 
     Raises
     ------
@@ -241,33 +251,37 @@ def prepare(
         gzip_writer(fasta_tmp) as out,
         tsv_tmp.open("w", newline="\n") as rows,
     ):
-        rows.write("contig\tsample\tlength\tgc\tunknown\n")
-        for sample, name, letters in _named(assemblies, separator):
+        rows.write("contig\tsample\tlength\tgc\tunknown\tcircular\n")
+        for sample, name, own, words, letters in _named(assemblies, separator):
             if len(letters) < limit:
                 dropped += 1
                 dropped_bp += len(letters)
                 continue
             kept += 1
             kept_bp += len(letters)
-            out.write(b">%s\n%s\n" % (name.encode(), letters))
-            sample = name.partition(separator)[0] if joined else sample
-            rows.write(f"{name}\t{sample}\t{len(letters)}\t{_base_shares(letters)}\n")
+            if joined:
+                sample, _, own = name.partition(separator)
+            given = name in circular or own in circular
+            closed = given or says_circular(own, words) or ends_overlap(letters)
+            out.write(b">%s%s\n%s\n" % (name.encode(), _MARK if closed else b"", letters))
+            shape = _CIRCULAR if closed else _LINEAR
+            rows.write(f"{name}\t{sample}\t{len(letters)}\t{_base_shares(letters)}\t{shape}\n")
     return Prepared(kept, kept_bp, dropped, dropped_bp, limit)
 
 
-def _named(assemblies: Sequence[Assembly], separator: str) -> Iterable[tuple[str, str, bytes]]:
+def _named(
+    assemblies: Sequence[Assembly], separator: str
+) -> Iterable[tuple[str, str, str, str, bytes]]:
+    """Sample, name, original name, rest of the header and letters of all contigs."""
     several = len(assemblies) > 1
     for assembly in assemblies:
-        for name, letters in iter_fasta(assembly.path):
-            yield (
-                assembly.sample,
-                f"{assembly.sample}{separator}{name}" if several else name,
-                letters,
-            )
+        for name, words, letters in iter_records(assembly.path):
+            full = f"{assembly.sample}{separator}{name}" if several else name
+            yield assembly.sample, full, name, words, letters
 
 
 def _auto_min_length(assemblies: Sequence[Assembly]) -> int:
-    lengths = np.array([len(s) for _, _, s in _named(assemblies, SEPARATOR)], dtype=np.int64)
+    lengths = np.array([len(s) for *_, s in _named(assemblies, SEPARATOR)], dtype=np.int64)
     lengths = lengths[lengths >= _AUTO_SHORT]
     short = lengths[lengths <= _AUTO_LONG].sum()
     return _AUTO_LONG if short >= _AUTO_SHARE * lengths.sum() else _AUTO_SHORT

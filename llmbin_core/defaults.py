@@ -6,6 +6,10 @@ from __future__ import annotations
 N_VIEWS = 6
 RANDOM_SEED = 0
 
+# Kind of reads that were assembled and mapped; hybrid: long and short ones together.
+READS = "short"
+READ_KINDS = ("short", "long", "hybrid")
+
 # Contigs
 MIN_LENGTH = 1000
 SEPARATOR = ":"

@@ -28,7 +28,16 @@ _TO_LETTER = _letter_table()
 
 
 def iter_fasta(path: Path, *, may_be_empty: bool = False) -> Iterator[tuple[str, bytes]]:
-    """Yield (identifier, ACGTN letters in upper case) of each record of a FASTA or GenBank file.
+    """Yield (identifier, ACGTN letters in upper case) of each record; see `iter_records`."""
+    for name, _, letters in iter_records(path, may_be_empty=may_be_empty):
+        yield name, letters
+
+
+def iter_records(path: Path, *, may_be_empty: bool = False) -> Iterator[tuple[str, str, bytes]]:
+    """Yield identifier, rest of the header and letters of each record of a FASTA or GenBank file.
+
+    Letters are ACGTN in upper case; GenBank records that are circular have the description
+    ``topology=circular``.
 
     CRLF, lower case, IUPAC letters (they become N), U (it becomes T) and empty lines are accepted.
 
@@ -50,7 +59,7 @@ def iter_fasta(path: Path, *, may_be_empty: bool = False) -> Iterator[tuple[str,
     with open_decompressed(path) as handle:
         head = cast(BufferedReader, handle).peek(64).lstrip()
         records = _genbank_records if head.startswith(b"LOCUS ") else _fasta_records
-        for name, line, letters, plain in records(path, handle):
+        for name, description, line, letters, plain in records(path, handle):
             if name in seen:
                 raise InputError(
                     f"{path}, line {line}: contig '{name}' stands already at line {seen[name]}; "
@@ -67,12 +76,12 @@ def iter_fasta(path: Path, *, may_be_empty: bool = False) -> Iterator[tuple[str,
                     f"{path}, line {line}: contig '{name}' has fewer than half of its letters in "
                     "ACGTUN; this looks like protein: give the nucleotide assembly"
                 )
-            yield name, letters
+            yield name, description, letters
     if not seen and not (may_be_empty and compression_of(path)):
         raise InputError(f"{path}: holds no contig; give a FASTA file with at least one record")
 
 
-Record = tuple[str, int, bytes, int]
+Record = tuple[str, str, int, bytes, int]
 
 
 def _genbank_records(path: Path, handle: BinaryIO) -> Iterator[Record]:
@@ -84,7 +93,10 @@ def _genbank_records(path: Path, handle: BinaryIO) -> Iterator[Record]:
         parsed = SeqIO.parse(text, "genbank")  # type: ignore[no-untyped-call]
         for number, record in enumerate(parsed, 1):
             raw = bytes(record.seq)
-            yield record.id or record.name, number, raw.translate(_TO_LETTER), _plain(raw)
+            name = record.id or record.name
+            circular = record.annotations.get("topology") == "circular"
+            description = "topology=circular" if circular else ""
+            yield name, description, number, raw.translate(_TO_LETTER), _plain(raw)
     except (ValueError, AssertionError) as error:
         # Biopython's UndefinedSequenceError (a record without its bases) is a ValueError.
         raise InputError(
@@ -96,8 +108,9 @@ def _genbank_records(path: Path, handle: BinaryIO) -> Iterator[Record]:
 
 
 def _fasta_records(path: Path, handle: BinaryIO) -> Iterator[Record]:
-    """(identifier, line of its header, letters, number of plain ACGTUN letters) per record."""
+    """(identifier, rest of the header, its line, letters, number of plain ACGTUN letters)."""
     name: str | None = None
+    description = ""
     header_line = plain = 0
     parts: list[bytes] = []
     for number, raw in enumerate(handle, 1):
@@ -106,8 +119,9 @@ def _fasta_records(path: Path, handle: BinaryIO) -> Iterator[Record]:
             continue
         if line.startswith(b">"):
             if name is not None:
-                yield name, header_line, b"".join(parts), plain
-            name, header_line, parts, plain = _identifier(path, number, line), number, [], 0
+                yield name, description, header_line, b"".join(parts), plain
+            name, description = _header(path, number, line)
+            header_line, parts, plain = number, [], 0
             continue
         if name is None:
             raise InputError(f"{path}, line {number}: {_not_fasta(line)}")
@@ -121,7 +135,7 @@ def _fasta_records(path: Path, handle: BinaryIO) -> Iterator[Record]:
         parts.append(letters)
         plain += _plain(line)
     if name is not None:
-        yield name, header_line, b"".join(parts), plain
+        yield name, description, header_line, b"".join(parts), plain
 
 
 def _plain(line: bytes) -> int:
@@ -129,14 +143,15 @@ def _plain(line: bytes) -> int:
     return len(line) - len(line.translate(None, b"ACGTUNacgtun"))
 
 
-def _identifier(path: Path, number: int, line: bytes) -> str:
+def _header(path: Path, number: int, line: bytes) -> tuple[str, str]:
+    """Identifier and the rest."""
     words = line[1:].split(maxsplit=1)
     if not words or line[1:2].isspace():
         raise InputError(
             f"{path}, line {number}: the header has no identifier after '>'; name every contig"
         )
     try:
-        return words[0].decode()
+        return words[0].decode(), b"".join(words[1:]).decode(errors="replace")
     except UnicodeDecodeError:
         raise InputError(
             f"{path}, line {number}: the header is not UTF-8 text; is this a FASTA file?"

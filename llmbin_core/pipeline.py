@@ -82,7 +82,7 @@ def _prepare(o: RunOptions) -> Stage:
     return Stage(
         "prepare",
         stages.prepare,
-        {"assemblies": o.contigs},
+        {"assemblies": o.contigs, **({"circular": o.circular} if o.circular else {})},
         {"out": o.out},
         made,
         {
@@ -104,7 +104,7 @@ def _features(o: RunOptions) -> list[Stage]:
     depth_of: dict[str, Paths] = {"alignments" if o.bams else "tables": files}
     depth_options: dict[str, Any] = views | {"sample_names": o.sample_names or None}
     if o.bams:
-        depth_options |= {"min_mapq": o.min_mapq, "min_identity": o.min_identity}
+        depth_options |= {"min_mapq": o.min_mapq, "min_identity": o.min_identity, "reads": o.reads}
         depth_of |= {"reference": o.reference} if o.reference else {}
     found = [
         Stage(
@@ -197,13 +197,21 @@ def _model(name: str | Path) -> Path:
 
 def _cluster(o: RunOptions) -> Stage:
     made = o.out / outputs.PARTITIONS
+    inputs = {"latent": o.out / outputs.LATENT, "markers": o.out / outputs.MARKERS}
+    if o.reads != defaults.READS:
+        inputs |= {"coverage": o.out / outputs.COVERAGE}
     return Stage(
         "cluster",
         stages.cluster,
-        {"latent": o.out / outputs.LATENT, "markers": o.out / outputs.MARKERS},
+        inputs,
         {"out": made},
         (made,),
-        {"grid": o.grid, "seed": o.seed, "min_sample_contigs": o.min_sample_contigs},
+        {
+            "grid": o.grid,
+            "reads": o.reads,
+            "seed": o.seed,
+            "min_sample_contigs": o.min_sample_contigs,
+        },
         {"threads": o.threads},
     )
 

@@ -33,7 +33,7 @@ class RunOptions:
     multi_sample : str
         ``yes``: the contigs of each sample are binned on their own; ``no``; ``auto``: with several
         assemblies, and with one in which every contig names its sample.
-    reference, profiles, marker_sets, taxonomy : Path, optional
+    circular, reference, profiles, marker_sets, taxonomy : Path, optional
         See the stages.
     model : str or Path, optional
         Name or file of a model; no encoder is trained then.
@@ -44,8 +44,8 @@ class RunOptions:
     glm : str
         Name or folder of a gLM, or ``none``.
     min_length : int or "auto"
-    min_mapq, min_identity, n_views, seed, grid, min_sample_contigs, min_bin_size, choose, compress,
-    prefix
+    min_mapq, min_identity, n_views, seed, reads, grid, min_sample_contigs, min_bin_size, choose,
+    compress, prefix
         See the stages.
     training : mapping
         Options of training and network that differ from the defaults.
@@ -58,6 +58,7 @@ class RunOptions:
     bams: tuple[Path, ...] = ()
     depth_tables: tuple[Path, ...] = ()
     sample_names: tuple[str, ...] = ()
+    circular: Path | None = None
     reference: Path | None = None
     profiles: Path | None = None
     marker_sets: Path | None = None
@@ -74,6 +75,7 @@ class RunOptions:
     min_identity: float = defaults.MIN_IDENTITY
     n_views: int = defaults.N_VIEWS
     seed: int = defaults.RANDOM_SEED
+    reads: str = defaults.READS
     grid: str = defaults.GRID
     min_sample_contigs: int = defaults.MIN_SAMPLE_CONTIGS
     min_bin_size: int = defaults.MIN_BIN_SIZE
@@ -91,6 +93,12 @@ class RunOptions:
             raise UsageError("a run needs either alignments or depth tables")
         if self.marker_sets is not None and self.profiles is None:
             raise UsageError("--marker-sets belongs to a profile file: give --profiles as well")
+        if self.reads not in defaults.READ_KINDS:
+            raise UsageError(f"reads '{self.reads}': use one of {', '.join(defaults.READ_KINDS)}")
+        if self.circular is not None and len(self.contigs) > 1:
+            raise UsageError(
+                "--circular belongs to one assembly: prepare each of them on its own, and join them"
+            )
         self._check_samples()
         self._check_training()
 

@@ -36,6 +36,9 @@ def readRow(row, line, table) {
             error("${table}, line ${line}: '${name}' cannot name a sample; use letters, digits, '.', '_' and '-'")
         }
     }
+    if (!(row.bam ==~ /.+\.(bam|cram|tsv|txt)/)) {
+        error("${table}, line ${line}: '${row.bam}' is no alignment or table of depths; its name has to end in .bam, .cram, .tsv or .txt")
+    }
     // Paths are relative to where the pipeline was started, or absolute.
     return [row.group ?: row.sample, row.sample, file(row.assembly, checkIfExists: true), file(row.bam, checkIfExists: true)]
 }
@@ -59,6 +62,19 @@ def readSet(id, rows) {
     return [meta, assemblies, names, sorted.collect { row -> [row[1], row[3]] }]
 }
 
+// What a stage file says of itself: stage, version, options, random seed, digests of its inputs.
+// The head of a safetensors file is its own length in eight bytes, then JSON.
+def provenanceOf(path) {
+    if (path.size() < 8) {
+        return [:]
+    }
+    return path.withInputStream { stream ->
+        def length = java.nio.ByteBuffer.wrap(stream.readNBytes(8)).order(java.nio.ByteOrder.LITTLE_ENDIAN).getLong()
+        def head = new groovy.json.JsonSlurper().parseText(new String(stream.readNBytes(length.intValue()), 'UTF-8'))
+        new groovy.json.JsonSlurper().parseText(head.__metadata__.llmbin)
+    }
+}
+
 def optionalFile(path) {
     return path ? file(path, checkIfExists: true) : []
 }
@@ -68,10 +84,20 @@ workflow {
     if (!params.outdir) {
         error("give --outdir FOLDER")
     }
-    if ([params.model, params.model_name, params.train_on].count { given -> given } > 1) {
-        error("--model, --model_name and --train_on exclude each other; give one of them, or none to train on each set of contigs")
+    if ([params.model, params.model_name, params.train_on, params.model_per_sample].count { given -> given } > 1) {
+        error("--model, --model_name, --train_on and --model_per_sample exclude each other; give one of them, or none to train on each set of contigs")
     }
     def sets = readRows(params.input, params.contigs, params.bams).groupBy { row -> row[0] }.collect { id, rows -> readSet(id, rows) }
+    if (!sets) {
+        error("there is no sample: ${params.input ?: params.bams} names none")
+    }
+    if ("${params.shards}".toInteger() < 1) {
+        error("--shards ${params.shards}: give 1 or more")
+    }
+    def unknown = params.train_on ? params.train_on.tokenize(',') - sets.collect { row -> row[0].id } : []
+    if (unknown) {
+        error("--train_on names ${unknown.join(', ')}, but the groups are ${sets.collect { row -> row[0].id }.join(', ')}")
+    }
     def model = [[id: 'model'], optionalFile(params.model)]
     ch_sets = channel.fromList(sets)
 
@@ -102,9 +128,13 @@ workflow {
             LLMBIN_FEATURES.out.embedding,
             LLMBIN_FEATURES.out.markers,
             LLMBIN_FEATURES.out.sets,
-            params.model || params.model_name ? 'none' : params.train_on ?: 'each',
+            params.model || params.model_name ? 'none' : params.train_on ?: params.model_per_sample ? 'sample' : 'each',
             channel.value(model),
         )
+        LLMBIN_FEATURES.out.composition
+            .mix(LLMBIN_FEATURES.out.coverage, LLMBIN_FEATURES.out.embedding, LLMBIN_BINS.out.latent, LLMBIN_BINS.out.partitions)
+            .map { meta, path -> ["${meta.id}.provenance.jsonl", groovy.json.JsonOutput.toJson([file: path.name, provenance: provenanceOf(path)])] }
+            .collectFile(storeDir: "${params.outdir}/pipeline_info", newLine: true, sort: true)
         ch_multiqc = LLMBIN_BINS.out.multiqc
     }
 

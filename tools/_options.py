@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,29 @@ def add_views(cli: Cli) -> None:
         default=defaults.N_VIEWS,
         metavar="N",
         help="the whole contig and N - 1 random fragments; the same in every stage",
+    )
+
+
+def add_reads(cli: Cli) -> None:
+    """``--reads``."""
+    cli.main.add_argument(
+        "--reads",
+        choices=defaults.READ_KINDS,
+        default=defaults.READS,
+        help="what was assembled and mapped; long (HiFi, ONT) and hybrid (long and short ones): "
+        "split reads are counted once, and density clustering adds candidates",
+    )
+
+
+def add_circular(cli: Cli) -> None:
+    """``--circular``."""
+    cli.main.add_argument(
+        "--circular",
+        type=Path,
+        default=None,
+        metavar="FILE",
+        help="circular contigs: Flye's assembly_info.txt, or one name per line (beside those that "
+        "the FASTA headers of other assemblers tell)",
     )
 
 
@@ -188,13 +212,49 @@ def add_sample(cli: Cli, verb: str) -> None:
     )
 
 
+def add_join(cli: Cli, others: str, metavar: str = "FILE") -> None:
+    """``--merge`` of the stages that can work sample by sample."""
+    cli.main.add_argument(
+        "--merge",
+        type=Path,
+        nargs="+",
+        default=None,
+        metavar=metavar,
+        help=f"instead of {others}: outputs of --sample for all samples, to be joined",
+    )
+
+
+def check_join(args: argparse.Namespace, needed: Sequence[str], others: dict[str, Any]) -> None:
+    """Refuse missing options, or, with --merge, those that it does not use.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+    needed : sequence of str
+        Options that are needed without --merge.
+    others : dict
+        Other option that has no effect with --merge -> its default.
+    """
+    if args.merge is None:
+        missing = [name for name in needed if getattr(args, name) is None]
+        if missing:
+            shown = ", ".join(f"--{name}" for name in missing)
+            raise UsageError(f"the following arguments are required: {shown} (or --merge)")
+        return
+    for option, default in {**dict.fromkeys(needed), "sample": None, **others}.items():
+        if getattr(args, option) != default:
+            name = option.replace("_", "-")
+            raise UsageError(f"--{name} has no effect with --merge; leave it out")
+
+
 def add_grid(cli: Cli) -> None:
     """``--grid``."""
     cli.advanced.add_argument(
         "--grid",
         choices=defaults.GRIDS,
         default=defaults.GRID,
-        help="settings of the candidate partitions; full: the 120 published ones",
+        help="settings of the candidate partitions: a coarse grid, refined around its best ones; "
+        "full: the 120 published ones",
     )
 
 

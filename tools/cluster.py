@@ -7,7 +7,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from llmbin_tools._common import make_parser, run_tool
-from llmbin_tools._options import add_grid, add_min_sample_contigs, add_out, add_sample
+from llmbin_tools._options import (
+    add_grid,
+    add_join,
+    add_min_sample_contigs,
+    add_out,
+    add_reads,
+    add_sample,
+    check_join,
+)
+
+from llmbin_core import defaults
+from llmbin_core.errors import UsageError
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -22,9 +33,18 @@ def _parser() -> argparse.ArgumentParser:
         "--latent", type=Path, required=True, metavar="FILE", help="output of llmbin-encode"
     )
     cli.main.add_argument(
-        "--markers", type=Path, required=True, metavar="TSV", help="table that llmbin-markers wrote"
+        "--markers", type=Path, default=None, metavar="TSV", help="table that llmbin-markers wrote"
+    )
+    add_join(cli, "--markers")
+    cli.main.add_argument(
+        "--coverage",
+        type=Path,
+        default=None,
+        metavar="FILE",
+        help="output of llmbin-coverage, for density clustering with depths",
     )
     add_out(cli)
+    add_reads(cli)
     add_sample(cli, "cluster")
     add_min_sample_contigs(cli)
     add_grid(cli)
@@ -32,15 +52,25 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _body(args: argparse.Namespace) -> None:
+    unused = {"grid": defaults.GRID, "seed": defaults.RANDOM_SEED, "reads": defaults.READS}
+    check_join(args, ["markers"], unused | {"min_sample_contigs": defaults.MIN_SAMPLE_CONTIGS})
+    if args.coverage and args.reads == defaults.READS:
+        raise UsageError(f"--coverage has no effect with --reads {args.reads}; leave it out")
+
     from llmbin_core import stages
 
+    if args.merge:
+        stages.merge_partitions(args.merge, args.latent, args.out)
+        return
     stages.cluster(
         args.latent,
         args.markers,
         args.out,
+        coverage=args.coverage,
         sample=args.sample,
         min_sample_contigs=args.min_sample_contigs,
         grid=args.grid,
+        reads=args.reads,
         seed=args.seed,
         threads=args.threads,
     )

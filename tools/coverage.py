@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from llmbin_tools._common import Cli, make_parser, run_tool
-from llmbin_tools._options import add_contigs, add_depth_filters, add_out, add_views
+from llmbin_tools._options import add_contigs, add_depth_filters, add_out, add_reads, add_views
 
 from llmbin_core.errors import UsageError
 
@@ -20,6 +20,7 @@ _OF_ALIGNMENTS = (
     "reference",
     "min_mapq",
     "min_identity",
+    "reads",
 )
 _OF_TABLES = ("contigs", "sample_names", "seed", "views")
 
@@ -33,6 +34,7 @@ def _parser() -> argparse.ArgumentParser:
         seed=True,
     )
     _add_main(cli)
+    add_reads(cli)
     add_depth_filters(cli)
     add_views(cli)
     return cli.parser
@@ -103,6 +105,7 @@ def _body(args: argparse.Namespace) -> None:
         min_identity=args.min_identity,
         n_views=args.views,
         seed=args.seed,
+        reads=args.reads,
         threads=args.threads,
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from llmbin_tools._common import make_parser, positive, run_tool
+from llmbin_tools._options import add_circular
 
 from llmbin_core import defaults
 
@@ -55,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="TEXT",
         help="between sample and contig name",
     )
+    add_circular(cli)
     return cli.parser
 
 
@@ -67,6 +69,7 @@ def _body(args: argparse.Namespace) -> None:
         min_length=args.min_length,
         sample_names=args.sample_names,
         separator=args.separator,
+        circular=args.circular,
     )
 
 

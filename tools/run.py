@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 from llmbin_tools._common import Cli, log, make_parser, positive, run_tool
 from llmbin_tools._options import (
     add_bin_options,
+    add_circular,
     add_depth_filters,
     add_grid,
     add_min_sample_contigs,
     add_out,
     add_profiles,
+    add_reads,
     add_training,
     add_views,
     training_options,
@@ -41,6 +43,8 @@ def _parser() -> argparse.ArgumentParser:
         device=True,
     )
     _add_main(cli)
+    add_reads(cli)
+    add_circular(cli)
     add_bin_options(cli)
     _add_run_control(cli)
     add_depth_filters(cli)
@@ -127,6 +131,8 @@ def _body(args: argparse.Namespace) -> None:
         min_identity=args.min_identity,
         n_views=args.views,
         seed=args.seed,
+        reads=args.reads,
+        circular=args.circular,
         grid=args.grid,
         min_sample_contigs=args.min_sample_contigs,
         min_bin_size=args.min_bin_size,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from llmbin_tools._common import log, make_parser, natural, number, positive, run_tool
 
+from llmbin_core.errors import UsageError
 from llmbin_core.simulate.options import DEFAULT_GENOMES, SimulateOptions
 
 _MB = 1_000_000
@@ -99,6 +100,8 @@ def _proteins(profiles: Path | None) -> dict[str, str]:
 
 def _body(args: argparse.Namespace) -> None:
     options = _options(args)
+    if options.genomes and args.profiles:
+        raise UsageError("--profiles has no effect with --genomes; leave it out")
 
     from llmbin_core.simulate import simulate
 

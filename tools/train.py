@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from llmbin_tools._common import make_parser, run_tool
-from llmbin_tools._options import add_out, add_split, add_training, training_options
+from llmbin_tools._options import add_out, add_sample, add_split, add_training, training_options
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -49,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     cli.advanced.add_argument(
         "--half", action="store_true", help="store the weights in 16 bits: half the size"
     )
+    add_sample(cli, "train on")
     add_split(cli)
     add_training(cli)
     return cli.parser
@@ -61,6 +62,7 @@ def _body(args: argparse.Namespace) -> None:
         args.features,
         args.out,
         separator=args.separator,
+        sample=args.sample,
         per_sample=args.per_sample,
         init=args.init,
         taxonomy=args.taxonomy,

@@ -16,13 +16,10 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 
 # Packages that have another name on conda-forge or bioconda.
-NAMES = {
-    "igraph": "python-igraph",
-    "torch": "pytorch",
-    # `usearch` on bioconda is another program (sequence search by Edgar) and every version of it
-    # would satisfy the bound.
-    "usearch": "python-usearch",
-}
+NAMES = {"igraph": "python-igraph", "torch": "pytorch"}
+# Bounds of the recipe alone. conda-forge's `usearch` is the library, bioconda's is another program
+# (sequence search by Edgar), whose versions begin with 5.2.32 and would satisfy the lower bound.
+BOUNDS = {"usearch": "<5"}
 
 TEMPLATE = """\
 # Written by `make recipe` from pyproject.toml.
@@ -81,7 +78,8 @@ def requirement(text: str) -> str:
     if found is None:
         raise ValueError(f"pyproject.toml: '{text}' is no requirement this script understands")
     name = found[1].lower()
-    return f"{NAMES.get(name, name)} {found[2]}".strip()
+    bounds = ",".join(filter(None, (found[2], BOUNDS.get(name))))
+    return f"{NAMES.get(name, name)} {bounds}".strip()
 
 
 def render(project: dict[str, Any], version: str, build: str) -> str:

@@ -28,12 +28,11 @@ _SECOND_COPY = 0.35
 _SHOWN_BEYOND = 350
 # Share of the markers by which whole genomes differ from what is expected (same data).
 _GENOMES_DIFFER = 0.02
-# A genome is reduced when the markers that reduced genomes lack are found less than this often,
-# relative to those they keep.
-_LOST_MARKERS = 0.5
-# ... or when its bp over its bacterial completeness, which is less than its true completeness,
-# stays below this size.
-_REDUCED_BP = 1.2e6
+# Share of the markers of their domain that reduced genomes keep, and by which they differ from it
+# (11 of the training set).
+_REDUCED_KEEP, _REDUCED_DIFFER = 0.83, 0.06
+# Genomes smaller than this are reduced, as in markers/build.
+_REDUCED_BP = 1e6
 
 
 @dataclass(frozen=True)
@@ -83,17 +82,22 @@ def estimate(index: MarkerIndex, bins: Sequence[NDArray[np.integer]]) -> Quality
         return np.stack(per_domain)
 
     bp = np.bincount(of_row, index.lengths[rows], k).astype(np.float64)
-    complete = _share_of_genome(total(index.set_weights, np.ones_like(copies)), sizes, bp)
-    domain = _domain(index, total(index.marker_weights, copies), complete, bp)
-    pick = (domain, np.arange(k))
-    return Quality(
-        100 * complete[pick],
-        100 * _standard_error(complete[pick], index.n_sets[domain], sizes),
-        100 * total(index.set_weights, copies - 1)[pick],
-        100 * total(index.set_weights, redundant)[pick],
-        domain,
-        np.bincount(bin_of, minlength=k),
-    )
+    domain = _domain(index, total(index.marker_weights, copies))
+    of_domain = (domain, np.arange(k))
+    found = total(index.set_weights, np.ones_like(copies))[of_domain]
+    extra = total(index.set_weights, copies - 1)[of_domain]
+    again = total(index.set_weights, redundant)[of_domain]
+    reduced = _is_reduced(index, found + extra, bp)
+    # Markers that a genome lacks are neither found nor found again.
+    expected = np.where(reduced, _REDUCED_KEEP, 1)
+    complete = _share_of_genome(found / expected, sizes, bp)
+    differ = np.where(reduced, _REDUCED_DIFFER, _GENOMES_DIFFER)
+    error = _standard_error(complete, index.n_sets[domain], sizes, differ)
+    if reduced.any():
+        domain[reduced] = index.domains.index("reduced")
+    n_found = np.bincount(bin_of, minlength=k)
+    per_copy = 100 / expected
+    return Quality(100 * complete, 100 * error, extra * per_copy, again * per_copy, domain, n_found)
 
 
 def _share_of_genome(
@@ -110,7 +114,10 @@ def _share_of_genome(
 
 
 def _standard_error(
-    complete: NDArray[np.float64], n_sets: NDArray[np.int64], sizes: NDArray[np.int64]
+    complete: NDArray[np.float64],
+    n_sets: NDArray[np.int64],
+    sizes: NDArray[np.int64],
+    differ: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """Of the completeness: marker sets and contigs are samples of the genome, and genomes differ.
 
@@ -118,36 +125,30 @@ def _standard_error(
     many contigs as the bin over its completeness.
     """
     chance = complete * (1 - complete) * (1 / n_sets + complete / np.maximum(sizes, 1))
-    return np.asarray(np.sqrt(chance + _GENOMES_DIFFER**2))
+    return np.asarray(np.sqrt(chance + differ**2))
 
 
-def _domain(
-    index: MarkerIndex,
-    explained: NDArray[np.float64],
-    complete: NDArray[np.float64],
-    bp: NDArray[np.float64],
-) -> NDArray[np.int64]:
+def _domain(index: MarkerIndex, explained: NDArray[np.float64]) -> NDArray[np.int64]:
     """Per bin the domain whose markers were found most often: [domains, k] -> [k].
 
-    Reduced genomes keep a part of the bacterial markers. They are told from bacterial genomes of
-    which a part was assembled by their size, as far as the bacterial markers let it be told from
-    the part, or by what they lost: those markers are missing from a reduced genome, and from a
-    partial one as often as any.
+    Reduced genomes have a domain as any other; it is told apart by `_is_reduced`.
     """
-    names = list(index.domains)
-    if not {"reduced", "bacteria"} <= set(names):
-        return np.asarray(explained.argmax(axis=0))
-    reduced, bacteria = names.index("reduced"), names.index("bacteria")
-    kept = index.marker_weights[reduced] > 0
-    share = index.marker_weights[bacteria][kept].sum()
-    lost = (explained[bacteria] - share * explained[reduced]) / max(1 - share, 1e-9)
     ranked = explained.copy()
-    ranked[reduced] = -1
-    best = ranked.argmax(axis=0)
-    # Both completenesses count: a small bin without the markers that reduced genomes keep is none.
-    small = (bp < _REDUCED_BP * complete[bacteria]) & (complete[reduced] > complete[bacteria])
-    is_reduced = (best == bacteria) & (small | (lost < _LOST_MARKERS * explained[reduced]))
-    return np.where(is_reduced, reduced, best)
+    ranked[[domain == "reduced" for domain in index.domains]] = -1
+    return np.asarray(ranked.argmax(axis=0))
+
+
+def _is_reduced(
+    index: MarkerIndex, shown: NDArray[np.float64], bp: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Whether bins have few bases for the share of the markers of one or more genomes they show.
+
+    A reduced genome lacks markers, and so does a genome of which a part was assembled; but the
+    latter has as many bases per marker as the whole.
+    """
+    if "reduced" not in index.domains:
+        return np.zeros(len(bp), dtype=bool)
+    return np.asarray(bp * _REDUCED_KEEP < _REDUCED_BP * shown)
 
 
 def _hits_of(

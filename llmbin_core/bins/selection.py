@@ -16,111 +16,31 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
+from llmbin_core import defaults
+from llmbin_core.bins.candidates import Candidate, candidates_of, clusters_of, with_agreement
+from llmbin_core.bins.circular import circular_bins, without
 from llmbin_core.bins.markerindex import MarkerIndex
+from llmbin_core.bins.proposals import Vectors, proposals
 from llmbin_core.bins.quality import Quality, estimate
 
 CONTAMINATION_WEIGHT = 2.0
 SIZE_WEIGHT = 2.0  # per Mb
-# Agreement is taken over at most this many partitions, evenly chosen.
-_MOST_PARTITIONS = 64
-# Contigs of candidates, with repeats, that are compared with a partition in one go.
-_BLOCK = 2_000_000
 # How many changed candidates are estimated in one go.
 _BATCH = 4096
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A cluster of one or several partitions.
-
-    Attributes
-    ----------
-    rows : int64 [size]
-        Its contigs.
-    agreement : float
-        0..1, see the module.
-    """
-
-    rows: NDArray[np.int64]
-    agreement: float
-
-
-def candidates_of(
-    labels: NDArray[np.int32], lengths: NDArray[np.int64], min_size: int
-) -> list[Candidate]:
-    """The different clusters of at least `min_size` bp over all partitions.
-
-    Parameters
-    ----------
-    labels : int32 [partitions, n]
-        -1 for contigs that a partition leaves out.
-    lengths : int64 [n]
-    min_size : int
-        bp.
-    """
-    found: dict[bytes, NDArray[np.int64]] = {}
-    for partition in labels:
-        order = np.argsort(partition, kind="stable")
-        cuts = np.flatnonzero(np.diff(partition[order], prepend=-2) != 0)
-        for rows in np.split(order, cuts[1:]) if len(order) else ():
-            if partition[rows[0]] >= 0 and lengths[rows].sum() >= min_size:
-                found[rows.tobytes()] = rows
-    different = list(found.values())
-    agreement = _agreement(different, labels, lengths)
-    return [Candidate(r, a) for r, a in zip(different, agreement.tolist(), strict=True)]
-
-
-def _agreement(
-    rows: Sequence[NDArray[np.int64]], labels: NDArray[np.int32], lengths: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Per candidate the mean over partitions of its largest Jaccard index (bp) with a cluster."""
-    judges = labels[:: max(1, -(-len(labels) // _MOST_PARTITIONS))]
-    total = np.zeros(len(rows))
-    sizes = np.array([len(r) for r in rows], dtype=np.int64)
-    # Blocks of candidates bound the memory of the products.
-    blocks = np.split(np.arange(len(rows)), np.flatnonzero(np.diff(np.cumsum(sizes) // _BLOCK)) + 1)
-    for block in blocks if len(rows) else ():
-        members = np.concatenate([rows[c] for c in block])
-        pointers = np.concatenate(([0], np.cumsum(sizes[block])))
-        weights = lengths[members].astype(np.float64)
-        table = csr_array((weights, members, pointers), shape=(len(block), len(lengths)))
-        own = table.sum(axis=1)
-        for judge in judges:
-            total[block] += _best_jaccard(table, own, judge, lengths)
-    return total / max(len(judges), 1)
-
-
-def _best_jaccard(
-    table: csr_array, own: NDArray[np.float64], judge: NDArray[np.int32], lengths: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Largest Jaccard index of each row of a table (candidates x contigs, bp) with a cluster."""
-    known = np.flatnonzero(judge >= 0)
-    clusters = int(judge.max(initial=-1)) + 1
-    best = np.zeros(len(own))
-    if not len(known):
-        return best
-    theirs = np.bincount(judge[known], lengths[known], clusters)
-    one = csr_array((np.ones(len(known)), (known, judge[known])), shape=(len(judge), clusters))
-    shared = table @ one
-    owner = np.repeat(np.arange(len(own)), np.diff(shared.indptr))
-    jaccard = shared.data / (own[owner] + theirs[shared.indices] - shared.data)
-    filled = np.flatnonzero(np.diff(shared.indptr))
-    best[filled] = np.maximum.reduceat(jaccard, shared.indptr[filled])
-    return best
 
 
 def choose_bins(
     labels: NDArray[np.int32],
     index: MarkerIndex,
-    lengths: NDArray[np.int64],
     min_size: int,
     choose: str = "bins",
+    vectors: Vectors | None = None,
+    circular: NDArray[np.bool_] | None = None,
+    judges: int | None = None,
 ) -> list[NDArray[np.int64]]:
     """Bins from partitions.
 
@@ -128,24 +48,40 @@ def choose_bins(
     ----------
     labels : int32 [partitions, n]
     index : MarkerIndex
-    lengths : int64 [n]
     min_size : int
         bp.
     choose : str
         ``bins``: bin by bin over all partitions, unless by its own estimate the best partition
         has more good bins; ``partition``: the best partition as a whole.
+    vectors : Vectors, optional
+        With them, mixed bins are split and partial ones joined where that scores better.
+    circular : bool [n], optional
+        Circular contigs; those that are whole genomes are the first bins.
+    judges : int, optional
+        The agreement is that with the first so many partitions; the default is all.
 
     Returns
     -------
     list of int64 [size]
         Rows of the contigs of each bin, best bin first.
     """
-    best = _best_partition(labels, index, lengths, min_size)
-    whole = select_bins(candidates_of(best, lengths, min_size), index, lengths, min_size)
+    lengths = index.lengths
+    circles = []
+    if circular is not None:
+        circles = circular_bins(circular, labels, index, lengths, min_size)
+        labels = without(labels, circles)
+    best = _best_partition(labels, index, min_size)
+    whole = select_bins(candidates_of(best, lengths, min_size), index, min_size)
     if choose == "partition":
-        return whole
-    apart = select_bins(candidates_of(labels, lengths, min_size), index, lengths, min_size)
-    return max(apart, whole, key=lambda bins: good_bins(estimate(index, bins)))
+        return [*circles, *whole]
+    apart = select_bins(candidates_of(labels, lengths, min_size, judges), index, min_size)
+    chosen = max(apart, whole, key=lambda bins: good_bins(estimate(index, bins)))
+    if vectors is None:
+        return [*circles, *chosen]
+    known = with_agreement(chosen, labels[:judges], lengths)
+    found = proposals(known, labels[:judges], index, min_size, vectors)
+    refined = select_bins([*known, *found], index, min_size) if found else chosen
+    return [*circles, *max(chosen, refined, key=lambda bins: good_bins(estimate(index, bins)))]
 
 
 # The published choice: bins count once for each of these least completenesses and each of these
@@ -161,13 +97,26 @@ def good_bins(quality: Quality) -> int:
     )
 
 
+def partition_worth(partition: NDArray[np.int32], index: MarkerIndex) -> float:
+    """Sum over clusters of the square of completeness - 2 contamination where that is above 0.
+
+    The square makes one whole genome worth more than its pieces.
+    """
+    clusters = clusters_of(partition)
+    found = estimate(
+        index, [c for c in clusters if index.lengths[c].sum() >= defaults.MIN_BIN_SIZE]
+    )
+    worth = found.completeness - CONTAMINATION_WEIGHT * found.contamination
+    return float((np.maximum(worth, 0) ** 2).sum())
+
+
 def _best_partition(
-    labels: NDArray[np.int32], index: MarkerIndex, lengths: NDArray[np.int64], min_size: int
+    labels: NDArray[np.int32], index: MarkerIndex, min_size: int
 ) -> NDArray[np.int32]:
     """The partition with the most bins over all levels of quality; the first one on ties."""
     best, most = 0, -1
     for number in range(len(labels)):
-        part = candidates_of(labels[number : number + 1], lengths, min_size)
+        part = candidates_of(labels[number : number + 1], index.lengths, min_size)
         count = good_bins(estimate(index, [c.rows for c in part]))
         if count > most:
             best, most = number, count
@@ -183,10 +132,7 @@ def scores(
 
 
 def select_bins(
-    candidates: Sequence[Candidate],
-    index: MarkerIndex,
-    lengths: NDArray[np.int64],
-    min_size: int,
+    candidates: Sequence[Candidate], index: MarkerIndex, min_size: int
 ) -> list[NDArray[np.int64]]:
     """Choose disjoint bins, best first.
 
@@ -194,8 +140,6 @@ def select_bins(
     ----------
     candidates : sequence of Candidate
     index : MarkerIndex
-    lengths : int64 [n]
-        Contig lengths (bp).
     min_size : int
         Candidates that shrink below it are dropped (bp).
 
@@ -204,6 +148,7 @@ def select_bins(
     list of int64 [size]
         Rows of the contigs of each bin.
     """
+    lengths = index.lengths
     rows = [c.rows for c in candidates]
     owners = _owners(rows, len(lengths))
     heap: list[tuple[float, int, int]] = []

@@ -78,12 +78,13 @@ def write_bins(
     ending = ".gz" if compress else ""
     with atomic_folder(folder / outputs.BINS_FOLDER) as temporary:
         for name, rows in zip(names, ordered, strict=True):
-            _write_fasta(temporary / f"{name}.fa{ending}", contigs, rows, compress)
+            _write_fasta(temporary / f"{name}.fa{ending}", contigs, rows.tolist(), compress)
     binned = np.zeros(len(contigs), dtype=bool)
     for rows in ordered:
         binned[rows] = True
-    with atomic_path(folder / f"{outputs.UNBINNED}{ending}") as path:
-        _write_fasta(path, contigs, np.flatnonzero(~binned), compress)
+    write_unbinned(
+        folder / f"{outputs.UNBINNED}{ending}", contigs, np.flatnonzero(~binned).tolist()
+    )
     pairs = [
         f"{contigs.table.names[row]}\t{name}\n"
         for name, rows in zip(names, ordered, strict=True)
@@ -96,9 +97,15 @@ def write_bins(
     )
 
 
-def _write_fasta(path: Path, contigs: ContigSet, rows: NDArray[np.int64], compress: bool) -> None:
+def write_unbinned(path: Path, contigs: ContigSet, rows: Sequence[int]) -> None:
+    """Write the contigs in no bin; compressed when the name ends in ``.gz``."""
+    with atomic_path(path) as temporary:
+        _write_fasta(temporary, contigs, rows, path.suffix == ".gz")
+
+
+def _write_fasta(path: Path, contigs: ContigSet, rows: Sequence[int], compress: bool) -> None:
     with gzip_writer(path) if compress else path.open("wb") as handle:
-        for row in rows.tolist():
+        for row in rows:
             letters = contigs.letters(row)
             handle.write(b">%s\n" % contigs.table.names[row].encode())
             for begin in range(0, len(letters), _LINE):

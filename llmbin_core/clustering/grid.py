@@ -1,15 +1,23 @@
-"""The candidate partitions of one sample."""
+"""The candidate partitions of one sample.
+
+A coarse grid of Leiden settings is run, then each of the best partitions is surrounded by finer
+settings, half a step of the grid away; where the best lies at its border they lead beyond it. The
+partitions of the grid are the *judges* of all candidates: those around the best ones resemble each
+other, and would outvote them.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from llmbin_core import defaults
+from llmbin_core.clustering.density import density_partitions
 from llmbin_core.clustering.graph import neighbour_graph
 from llmbin_core.clustering.kmeans import seeded_kmeans
 from llmbin_core.clustering.leiden import LeidenSetting, leiden_grid, leiden_partitions
@@ -20,22 +28,40 @@ from llmbin_core.markertable import MarkerHit
 
 log = logging.getLogger("llmbin")
 
-GRIDS: dict[str, dict[str, tuple[Any, ...]]] = {
-    # The part that pays: on fragmented assemblies larger resolutions give only pieces of genomes.
-    "default": {
-        "percentiles": (50, 100),
-        "bandwidths": (0.1, 0.15, 0.2, 0.3),
-        "resolutions": (0.5, 1, 2, 5),
-        "seeded": (True,),
-    },
-    # The 120 settings of the published method.
-    "full": {
-        "percentiles": (50, 80, 100),
-        "bandwidths": (0.05, 0.1, 0.15, 0.2, 0.3),
-        "resolutions": (1, 5, 10, 30, 50, 70, 90, 110),
-        "seeded": (True,),
-    },
+GRIDS: dict[str, tuple[dict[str, Any], ...]] = {
+    "default": (
+        # On fragmented assemblies larger resolutions give only pieces of genomes.
+        {
+            "percentiles": (50, 100),
+            "bandwidths": (0.1, 0.2, 0.4),
+            "resolutions": (0.5, 1.5, 4.5),
+            "seeded": (True,),
+        },
+        # For genomes of few long contigs. What they need is told by the worth of these.
+        {
+            "percentiles": (100,),
+            "bandwidths": (0.2,),
+            "resolutions": (0.05, 0.15, 0.45),
+            "seeded": (True,),
+            "scaled": True,
+        },
+    ),
+    # The 120 settings of the published method; nothing is run beside them.
+    "full": (
+        {
+            "percentiles": (50, 80, 100),
+            "bandwidths": (0.05, 0.1, 0.15, 0.2, 0.3),
+            "resolutions": (1, 5, 10, 30, 50, 70, 90, 110),
+            "seeded": (True,),
+        },
+    ),
 }
+# Partitions that are refined, and half a step of the default grid in each direction.
+_REFINED = 4
+_BANDWIDTH_HALF_STEP, _RESOLUTION_HALF_STEP = 2**0.5, 3**0.5
+
+# How good a partition is: the larger the better, 0 where nothing is known of it.
+Worth = Callable[[NDArray[np.int32]], float]
 
 
 def partitions(
@@ -44,6 +70,9 @@ def partitions(
     hits: Sequence[MarkerHit],
     *,
     grid: str = "default",
+    worth: Worth | None = None,
+    reads: str = defaults.READS,
+    depths: NDArray[np.float32] | None = None,
     random_seed: int = 0,
     threads: int = 1,
 ) -> tuple[NDArray[np.int32], list[dict[str, Any]]]:
@@ -58,13 +87,19 @@ def partitions(
     hits : sequence of MarkerHit
     grid : str
         Name in `GRIDS`.
+    worth : callable, optional
+        Judges partitions, so that the default grid is refined around its best ones.
+    reads : str
+        ``long`` and ``hybrid`` add partitions by density.
+    depths : float32 [n, S], optional
+        Mean depths, for these.
     random_seed, threads : int
 
     Returns
     -------
     labels : int32 [partitions, n]
     settings : list of dict
-        How each partition was made.
+        How each partition was made; the judges come first and have a true ``judge``.
     """
     if grid not in GRIDS:
         raise UsageError(f"grid '{grid}': use one of {', '.join(GRIDS)}")
@@ -75,11 +110,46 @@ def partitions(
     else:
         log.info("%d marker seeds", len(seeds))
     graph = neighbour_graph(latent, threads=threads)
-    settings: list[LeidenSetting] = leiden_grid(**GRIDS[grid], random_seed=random_seed)
+    finer: list[LeidenSetting] = []
+    settings = [s for part in GRIDS[grid] for s in leiden_grid(**part, random_seed=random_seed)]
     labels = leiden_partitions(graph, contigs.lengths, seeds, settings, threads)
-    records: list[dict[str, Any]] = [{"method": "leiden", **asdict(s)} for s in settings]
+    if grid == "default" and worth is not None:
+        finer = _around(settings, [worth(row) for row in labels])
+        log.info("%d settings around the best of %d", len(finer), len(settings))
+        labels = np.concatenate(
+            (labels, leiden_partitions(graph, contigs.lengths, seeds, finer, threads))
+        )
+    records: list[dict[str, Any]] = [
+        {"method": "leiden", "judge": judge, **asdict(s)}
+        for judge, part in ((True, settings), (False, finer))
+        for s in part
+    ]
     if len(seeds):
         kmeans = seeded_kmeans(latent, contigs.lengths, seeds, random_seed)
         labels = np.concatenate((labels, kmeans[None]))
-        records.append({"method": "kmeans", "random_seed": random_seed})
+        records.append({"method": "kmeans", "judge": False, "random_seed": random_seed})
+    if reads != "short":
+        dense, how = density_partitions(graph, contigs.lengths, depths, seeds)
+        labels = np.concatenate((labels, dense))
+        records += how
     return labels, records
+
+
+def _around(settings: Sequence[LeidenSetting], worths: Sequence[float]) -> list[LeidenSetting]:
+    """Half a step from the best settings in each direction; none where no partition has worth."""
+    ranked = sorted(range(len(settings)), key=lambda i: (-worths[i], i))
+    best = [settings[i] for i in ranked[:_REFINED] if worths[i] > 0]
+    finer = {
+        replace(one, bandwidth=_rounded(one.bandwidth * _BANDWIDTH_HALF_STEP**way))
+        for one in best
+        for way in (-1, 1)
+    } | {
+        replace(one, resolution=_rounded(one.resolution * _RESOLUTION_HALF_STEP**way))
+        for one in best
+        for way in (-1, 1)
+    }
+    return sorted(finer)
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.4g}")

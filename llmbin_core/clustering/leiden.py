@@ -6,7 +6,13 @@ n as node sizes: the sum over pairs within a community of
     w_ij - resolution * density * n_i * n_j,      density = total weight / pairs of bases.
 
 That is the constant Potts model at resolution * density, which igraph optimises about ten times
-faster than leidenalg does RBER. Marker seeds repel each other: each pair of them is joined by an
+faster than leidenalg does RBER.
+
+Genomes of many short contigs are found at any size, but long contigs repel each other: a genome of
+few of them falls apart, the more so in a small assembly. *Scaled* weights w_ij sqrt(n_i n_j) make
+up for that: what holds a genome together is then its size, not the number of its contigs.
+
+Marker seeds repel each other: each pair of them is joined by an
 edge whose negative weight outweighs everything the two could gain from a common community.
 """
 
@@ -51,6 +57,8 @@ class LeidenSetting:
     seeded : bool
         Whether marker seeds are held apart.
     random_seed : int
+    scaled : bool
+        Whether edge weights are scaled by the lengths.
     """
 
     percentile: float
@@ -58,6 +66,7 @@ class LeidenSetting:
     resolution: float
     seeded: bool
     random_seed: int = 0
+    scaled: bool = False
 
 
 def leiden_grid(
@@ -66,10 +75,11 @@ def leiden_grid(
     resolutions: Sequence[float],
     seeded: Sequence[bool],
     random_seed: int = 0,
+    scaled: bool = False,
 ) -> list[LeidenSetting]:
     """All combinations, grouped by percentile so that workers build each graph once."""
     cells = itertools.product(percentiles, bandwidths, resolutions, seeded)
-    return [LeidenSetting(p, b, r, s, random_seed) for p, b, r, s in cells]
+    return [LeidenSetting(p, b, r, s, random_seed, scaled) for p, b, r, s in cells]
 
 
 def leiden_partitions(
@@ -128,8 +138,8 @@ def _fork_context() -> BaseContext | None:
     return multiprocessing.get_context("fork")
 
 
-def _igraph(percentile: float, seeded: bool) -> tuple[Any, NDArray[np.float32]]:
-    """The graph of a percentile, the edges between seeds last, and the distances of the others."""
+def _igraph(percentile: float, seeded: bool) -> tuple[Any, Graph]:
+    """The graph of a percentile for igraph, with the edges between seeds last, and without them."""
     import igraph
 
     built = _shared["built"]
@@ -138,18 +148,20 @@ def _igraph(percentile: float, seeded: bool) -> tuple[Any, NDArray[np.float32]]:
         seeds = _shared["seeds"] if seeded else np.empty(0, np.int64)
         pairs = np.array(list(itertools.combinations(seeds.tolist(), 2)), np.int32).reshape(-1, 2)
         edges = np.concatenate((part.edges, pairs))
-        built[percentile, seeded] = igraph.Graph(n=part.n, edges=edges), part.distances
-    graph: tuple[Any, NDArray[np.float32]] = built[percentile, seeded]
+        built[percentile, seeded] = igraph.Graph(n=part.n, edges=edges), part
+    graph: tuple[Any, Graph] = built[percentile, seeded]
     return graph
 
 
 def _partition(setting: LeidenSetting) -> NDArray[np.int32]:
     import igraph
 
-    graph, distances = _igraph(setting.percentile, setting.seeded)
-    weights = np.exp(-distances.astype(np.float64) / setting.bandwidth)
+    graph, part = _igraph(setting.percentile, setting.seeded)
+    weights = np.exp(-part.distances.astype(np.float64) / setting.bandwidth)
     # Sizes in kb keep the products of two lengths near the weights in magnitude.
     sizes = _shared["lengths"] / 1000.0
+    if setting.scaled:
+        weights *= np.sqrt(sizes[part.edges[:, 0]] * sizes[part.edges[:, 1]])
     pairs_of_bases = max(sizes.sum() * (sizes.sum() - 0.001) / 2, 1e-6)
     repulsion = np.full(graph.ecount() - len(weights), -_REPULSION)
     igraph.set_random_number_generator(random.Random(setting.random_seed))

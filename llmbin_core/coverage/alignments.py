@@ -3,7 +3,8 @@
 The file may be sorted by coordinate or not, indexed or not. Bases aligned by M, = or X count;
 deletions, skips, insertions and clipped bases do not. Unmapped, secondary, duplicate and QC-failed
 records are left out. Supplementary records count: they are the other parts of a split (mostly
-long) read, whose bases no other record covers. Where mates overlap, both count.
+long) read, whose bases no other record covers. Where mates overlap, both count. Where the parts of
+a split long read overlap, they count once (`longreads`).
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ import numpy as np
 import pysam
 from numpy.typing import NDArray
 
+from llmbin_core import defaults
 from llmbin_core.contigs import ContigTable
 from llmbin_core.coverage.depth import DepthSums
 from llmbin_core.coverage.handles import open_alignments, reference_rows
+from llmbin_core.coverage.longreads import SplitReads
 from llmbin_core.errors import InputError, UsageError
 
 _LEFT_OUT = pysam.FUNMAP | pysam.FSECONDARY | pysam.FQCFAIL | pysam.FDUP
@@ -48,16 +51,27 @@ class DepthFilter:
         Mapping quality, 0..255.
     min_identity : float
         1 - NM / alignment columns (aligned, inserted and deleted bases), 0..1.
+    reads : str
+        ``long`` and ``hybrid``: see `longreads`.
     """
 
     min_mapq: int = 0
     min_identity: float = 0.0
+    reads: str = defaults.READS
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_mapq <= 255:
             raise UsageError(f"minimum mapping quality {self.min_mapq} is not within 0..255")
         if not 0 <= self.min_identity <= 1:
             raise UsageError(f"minimum identity {self.min_identity} is not within 0..1")
+        if self.reads not in defaults.READ_KINDS:
+            kinds = ", ".join(defaults.READ_KINDS)
+            raise UsageError(f"reads '{self.reads}': use one of {kinds}")
+
+    @property
+    def long(self) -> bool:
+        """Whether there are long reads among them."""
+        return self.reads != "short"
 
 
 @dataclass(frozen=True)
@@ -161,6 +175,7 @@ class _Scan:
         self._advance, self._told = advance, 0
         self._cache: dict[str | None, _Blocks] = {}
         self._columns: dict[str | None, int] = {}
+        self._split = SplitReads()
 
     def run(self, group_at_a_time: bool) -> None:
         """Read all records into `sums`.
@@ -174,6 +189,7 @@ class _Scan:
         first, stop = next(cuts), next(cuts)
         self.sums.open(first, stop)
         leading, further, cache = self._leading, self._further, self._cache
+        long = self.passing.long
         for read in self._counted():
             flag = read.flag
             if flag & _LEFT_OUT:
@@ -186,6 +202,7 @@ class _Scan:
                     self._advance(-self._told)
                     raise _OutOfOrder
                 self._flush()
+                self._split.forget()
                 self.sums.close()
                 while where >= stop:
                     first, stop = stop, next(cuts)
@@ -194,6 +211,8 @@ class _Scan:
             blocks = cache.get(cigar)
             if blocks is None:
                 blocks = self._learn(cigar, read)
+            if long and read.has_tag("SA"):
+                blocks = self._split.uncounted(read, blocks)
             target = further if flag & pysam.FSUPPLEMENTARY else leading
             if isinstance(blocks, int):
                 target += (where, read.reference_start, blocks)

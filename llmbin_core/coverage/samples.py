@@ -20,7 +20,7 @@ SCHEMA = "coverage"
 _ENDINGS = (".bam", ".cram", ".sorted", ".gz", ".tsv", ".txt", ".fq", ".fastq")
 
 # Options that all samples of a coverage file share.
-_SHARED = ("min_mapq", "min_identity", "per_view")
+_SHARED = ("min_mapq", "min_identity", "per_view", "reads")
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def stack(
     seed : int
         Of the views.
     options : mapping
-        ``min_mapq``, ``min_identity``, ``per_view``.
+        ``min_mapq``, ``min_identity``, ``per_view``, and of alignments ``reads``.
     inputs : sequence of (str, str)
         Base name and fingerprint of each input file.
     """
@@ -166,10 +166,11 @@ def merge_coverage(files: Sequence[StageFile]) -> StageFile:
         if mine.schema != SCHEMA:
             raise InputError(f"{file.path}: holds {mine.schema}, not {SCHEMA}; leave it out")
         for key in _SHARED:
-            if mine.options[key] != first.options[key]:
+            one, other = first.options.get(key), mine.options.get(key)
+            if one != other:
                 raise InputError(
                     f"{files[0].path} and {file.path} do not belong together: {key} "
-                    f"{first.options[key]} and {mine.options[key]}; make both with the same options"
+                    f"{one} and {other}; make both with the same options"
                 )
     check_join(files)
     check_unique([(n, str(f.path)) for f in files for n in f.provenance.options["samples"]])
@@ -186,7 +187,7 @@ def merge_coverage(files: Sequence[StageFile]) -> StageFile:
     whole = stack(
         parts,
         first.seed or 0,
-        {key: first.options[key] for key in _SHARED},
+        {key: first.options[key] for key in _SHARED if key in first.options},
         [pair for file in files for pair in file.provenance.inputs.items()],
     )
     return StageFile(files[0].path, files[0].contigs, whole.provenance, whole.tensors)

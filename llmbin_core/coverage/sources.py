@@ -118,6 +118,7 @@ def alignment_coverage(
         "min_mapq": passing.min_mapq,
         "min_identity": passing.min_identity,
         "per_view": True,
+        "reads": passing.reads,
     }
     return stack([part for part, _ in done], seed, options, inputs)
 

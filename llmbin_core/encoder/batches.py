@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from llmbin_core.encoder.features import Sample
 from llmbin_core.views import views
 
+# An epoch has at least this many batches: small assemblies are passed over more than once.
+MIN_BATCHES = 10
 # Contigs from this length on have halves that are told apart from other contigs (SemiBin).
 HALVES_FROM = 4000
 
@@ -61,7 +63,7 @@ def batches(
     epoch: int,
     halves: Sequence[NDArray[np.int64]] | None = None,
 ) -> Iterator[Batch]:
-    """All contigs of all samples once, shuffled.
+    """All contigs of all samples, shuffled; as often as it takes to give `MIN_BATCHES`.
 
     A batch holds contigs of one sample: the negatives of a contig are contigs that it could be
     binned with. A sample gives batches in proportion to its contigs.
@@ -77,10 +79,11 @@ def batches(
     """
     rng = np.random.default_rng([options.seed, epoch])
     plan: list[tuple[int, NDArray[np.int64]]] = []
-    for number, sample in enumerate(samples):
-        order = rng.permutation(len(sample.contigs))
-        count = max(1, round(len(order) / options.batch_size))
-        plan += [(number, part) for part in np.array_split(order, count) if len(part) > 1]
+    counts = [max(1, round(len(s.contigs) / options.batch_size)) for s in samples]
+    for _ in range(-(-MIN_BATCHES // max(1, sum(counts)))):
+        for number, (sample, count) in enumerate(zip(samples, counts, strict=True)):
+            order = rng.permutation(len(sample.contigs))
+            plan += [(number, part) for part in np.array_split(order, count) if len(part) > 1]
     for item in rng.permutation(len(plan)):
         number, rows = plan[item]
         sample = samples[number]

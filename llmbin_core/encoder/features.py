@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmbin_core import outputs
-from llmbin_core.bysample import sample_rows, take_rows
+from llmbin_core.bysample import rows_of_sample, sample_rows, take_rows
 from llmbin_core.contigs import ContigTable
 from llmbin_core.errors import InputError
 from llmbin_core.stagefile import StageFile, check_join, read_stage
@@ -90,18 +90,28 @@ class FeatureSet:
         """Digest of the contigs and names of the alignments: no two sets share both."""
         return self.composition.contigs.digest, _alignments(self.files)
 
-    def samples(self, separator: str | None = None) -> list[Sample]:
-        """Its samples: one, or with a separator those that the names of the contigs tell."""
+    def samples(self, separator: str | None = None, only: str | None = None) -> list[Sample]:
+        """Its samples: one, or with a separator those that the names of the contigs tell.
+
+        With `only`, that one of them.
+        """
         contigs = self.composition.contigs
         if separator is None or not len(contigs):
             return [_scaled(self.files, "", None)]
+        found = (
+            sample_rows(contigs, separator)
+            if only is None
+            else {only: rows_of_sample(contigs, separator, only)}
+        )
         return [
             _scaled({key: take_rows(file, rows) for key, file in self.files.items()}, name, rows)
-            for name, rows in sample_rows(contigs, separator).items()
+            for name, rows in found.items()
         ]
 
 
-def load_samples(paths: Iterable[Path], separator: str | None = None) -> list[Sample]:
+def load_samples(
+    paths: Iterable[Path], separator: str | None = None, only: str | None = None
+) -> list[Sample]:
     """The samples of all sets of features, see `load_sets`.
 
     Parameters
@@ -109,8 +119,10 @@ def load_samples(paths: Iterable[Path], separator: str | None = None) -> list[Sa
     paths : iterable of Path
     separator : str, optional
         Between sample and contig in the names of contigs, where every set holds several samples.
+    only : str, optional
+        The one of these samples that is wanted.
     """
-    return [sample for one in load_sets(paths) for sample in one.samples(separator)]
+    return [sample for one in load_sets(paths) for sample in one.samples(separator, only)]
 
 
 def load_sets(paths: Iterable[Path]) -> list[FeatureSet]:

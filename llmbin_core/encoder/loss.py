@@ -39,6 +39,8 @@ def info_nce(
 ) -> Tensor:
     """Mean InfoNCE over all anchors and positives of a batch.
 
+    The similarities to negatives are computed in the type of the surrounding `torch.autocast`.
+
     Parameters
     ----------
     z : float [B * V, d]
@@ -140,31 +142,39 @@ class _LogSumNegatives(torch.autograd.Function):
     ) -> Tensor:
         ctx.tile = partial(_tile, n_views=n_views, temperature=temperature, species=species)
         ctx.temperature, ctx.tile_rows = temperature, tile_rows
+        low = unit.to(_product_type(unit.device))
         rows = [slice(begin, begin + tile_rows) for begin in range(0, len(unit), tile_rows)]
-        sums = torch.cat([ctx.tile(unit, part).sum(dim=1) for part in rows])
+        sums = torch.cat([ctx.tile(low, part).sum(dim=1) for part in rows])
         # Similarities of unit vectors are at most 1, so one shift serves every row.
         log_sums = torch.log(sums.clamp_min(torch.finfo(sums.dtype).tiny)) + 1.0 / temperature
-        ctx.save_for_backward(unit, sums)
+        ctx.save_for_backward(low, sums)
         return log_sums
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None]:
-        unit, sums = ctx.saved_tensors
+        low, sums = ctx.saved_tensors
         weight = gradients[0] / sums.clamp_min(torch.finfo(sums.dtype).tiny) / ctx.temperature
-        gradient = torch.empty_like(unit)
-        for begin in range(0, len(unit), ctx.tile_rows):
+        weighted = (weight[:, None] * low).to(low.dtype)
+        gradient = torch.empty(low.shape, dtype=sums.dtype, device=low.device)
+        for begin in range(0, len(low), ctx.tile_rows):
             rows = slice(begin, begin + ctx.tile_rows)
-            tile = ctx.tile(unit, rows)
+            tile = ctx.tile(low, rows).to(low.dtype)
             # The similarity matrix is symmetric: row i receives what i gives to j and j gives to i.
-            gradient[rows] = weight[rows, None] * (tile @ unit) + tile @ (weight[:, None] * unit)
+            gradient[rows] = weight[rows, None] * (tile @ low) + tile @ weighted
         return gradient, None, None, None, None
+
+
+def _product_type(device: torch.device) -> torch.dtype:
+    if torch.is_autocast_enabled(device.type):
+        return torch.get_autocast_dtype(device.type)
+    return torch.float32
 
 
 def _tile(
     unit: Tensor, rows: slice, n_views: int, temperature: float, species: Tensor | None
 ) -> Tensor:
     """exp((similarity - 1) / temperature) of some rows with all, weighted; 0 within a contig."""
-    tile = torch.mm(unit[rows], unit.T).sub_(1.0).mul_(1.0 / temperature).exp_()
+    tile = torch.mm(unit[rows], unit.T).float().sub_(1.0).mul_(1.0 / temperature).exp_()
     batch = len(unit) // n_views
     own = torch.arange(len(unit), device=unit.device)[rows] % batch
     if species is not None:

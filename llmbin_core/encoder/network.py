@@ -27,7 +27,7 @@ class NetworkShape:
     latent : int
         Size of the latent.
     dropout : float
-        Share of hidden units dropped in training.
+        Share of hidden units dropped in training, to the nearest 1/256.
     """
 
     inputs: Mapping[str, int]
@@ -82,6 +82,32 @@ class BinningEncoder(nn.Module):
         return self.joint(torch.cat(parts, dim=1)).float(), outputs
 
 
+class ByteDropout(nn.Module):
+    """Dropout that draws eight units from each random number.
+
+    One random number per unit, as `torch.nn.Dropout` draws them, costs a fifth of training on a
+    CPU.
+
+    Parameters
+    ----------
+    share : float
+        Of units that are dropped, to the nearest 1/256.
+    """
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.threshold = round(share * 256)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Units dropped in training, the others scaled up; of the shape of x."""
+        if not self.training or not self.threshold:
+            return x
+        draws = torch.empty((x.numel() + 7) // 8, dtype=torch.int64, device=x.device)
+        octets = draws.random_(-(2**63), None).view(torch.uint8)[: x.numel()]
+        kept = (octets >= self.threshold).to(x.dtype).view_as(x)
+        return x * (kept * (256 / (256 - self.threshold)))
+
+
 def _mlp(inputs: int, outputs: int, shape: NetworkShape) -> nn.Sequential:
     layers: list[nn.Module] = []
     size = inputs
@@ -92,7 +118,7 @@ def _mlp(inputs: int, outputs: int, shape: NetworkShape) -> nn.Sequential:
             nn.LeakyReLU(inplace=True),
         ]
         if shape.dropout:
-            layers.append(nn.Dropout(shape.dropout))
+            layers.append(ByteDropout(shape.dropout))
         size = shape.width
     layers.append(nn.Linear(size, outputs))
     return nn.Sequential(*layers)

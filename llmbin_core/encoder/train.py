@@ -24,6 +24,7 @@ from llmbin_core.encoder.loss import info_nce, pair_loss, top1_share
 from llmbin_core.encoder.network import BinningEncoder, NetworkShape
 from llmbin_core.errors import InputError, UsageError
 from llmbin_core.files import write_text
+from llmbin_core.precision import autocast
 
 log = logging.getLogger("llmbin")
 
@@ -275,19 +276,19 @@ def _step(
         name: torch.from_numpy(values).to(device) for name, values in batch.features.items()
     }
     species = None if batch.species is None else torch.from_numpy(batch.species).to(device)
-    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
-        latent, branches = encoder(features)
 
     def contrast(z: Tensor) -> Tensor:
         if options.objective == "pairs":
             return pair_loss(z, species)
         return info_nce(z, batch.n_views, temperature, species=species)
 
-    loss = contrast(latent)
-    weights = {"coverage": options.coverage_weight, "embedding": options.embedding_weight}
-    for name, branch in branches.items():
-        if weights[name]:
-            loss = loss + weights[name] * contrast(branch)
+    with autocast(device, "auto"):
+        latent, branches = encoder(features)
+        loss = contrast(latent)
+        weights = {"coverage": options.coverage_weight, "embedding": options.embedding_weight}
+        for name, branch in branches.items():
+            if weights[name]:
+                loss = loss + weights[name] * contrast(branch)
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()

@@ -16,10 +16,10 @@ from torch import Tensor, distributed, nn
 from llmbin_core.errors import InputError
 from llmbin_core.glm import checkpoint, modelfolder, models, processes
 from llmbin_core.glm.corpus import Corpus
-from llmbin_core.glm.precision import autocast
 from llmbin_core.glm.sampling import Sampler
 from llmbin_core.glm.tasks import TASKS, Batch, Task, TaskOptions
 from llmbin_core.glm.traininglog import TrainingLog
+from llmbin_core.precision import autocast
 from llmbin_core.progress import task as progress_task
 
 log = logging.getLogger("llmbin")

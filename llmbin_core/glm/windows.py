@@ -16,7 +16,7 @@ from llmbin_core.errors import EnvironmentFault
 from llmbin_core.glm.alphabet import UNKNOWN, reverse_complement
 from llmbin_core.glm.base import Codes, Floats, every_block
 from llmbin_core.glm.characters import PAD, CharacterModel
-from llmbin_core.glm.precision import autocast
+from llmbin_core.precision import autocast
 
 log = logging.getLogger("llmbin")
 

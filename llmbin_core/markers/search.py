@@ -153,13 +153,20 @@ def _search(genes: Sequence[Gene], profiles: Profiles, threads: int) -> Iterator
 def match_proteins(
     proteins: Iterable[str], models: Sequence[Model], threads: int
 ) -> Iterator[Match]:
-    """Search all models in all proteins, reporting more than the cutoffs will let pass."""
+    """Search all models in all proteins, reporting more than the cutoffs will let pass.
+
+    Identical proteins, as strains have them, are searched once.
+    """
+    genes_of: dict[str, list[int]] = defaultdict(list)
+    for gene, protein in enumerate(proteins):
+        genes_of[protein].append(gene)
+    owners = list(genes_of.values())
     alphabet = models[0].alphabet
     targets = DigitalSequenceBlock(
         alphabet,
         (
             TextSequence(name=str(number), sequence=protein).digitize(alphabet)
-            for number, protein in enumerate(proteins)
+            for number, protein in enumerate(genes_of)
         ),
     )
     searches = hmmsearch(
@@ -175,15 +182,16 @@ def match_proteins(
     )
     for index, found in enumerate(searches):
         for hit in found.reported:
-            yield _match(index, hit)
+            for gene in owners[int(hit.name)]:
+                yield _match(gene, index, hit)
 
 
-def _match(model: int, hit: Hit) -> Match:
+def _match(gene: int, model: int, hit: Hit) -> Match:
     """Join the domains of a hit: the columns and residues from the first to the last of them."""
     domains = [domain for domain in hit.domains if domain.i_evalue <= _REPORTED_EVALUE]
     aligned = [domain.alignment for domain in domains or [hit.best_domain]]
     return Match(
-        gene=int(hit.name),
+        gene=gene,
         model=model,
         score=hit.score,
         evalue=hit.evalue,

@@ -8,7 +8,7 @@ what it writes.
 from __future__ import annotations
 
 from llmbin_core.stages.binning import cluster, make_bins
-from llmbin_core.stages.encoding import encode, train
+from llmbin_core.stages.encoding import encode, merge_latents, train
 from llmbin_core.stages.features import (
     composition,
     coverage,
@@ -19,6 +19,7 @@ from llmbin_core.stages.features import (
     merge_shards,
     prepare,
 )
+from llmbin_core.stages.joining import merge_bins, merge_partitions
 from llmbin_core.stages.reporting import report
 
 __all__ = [
@@ -29,8 +30,11 @@ __all__ = [
     "encode",
     "make_bins",
     "markers",
+    "merge_bins",
     "merge_coverage",
+    "merge_latents",
     "merge_markers",
+    "merge_partitions",
     "merge_shards",
     "prepare",
     "report",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
@@ -33,9 +33,11 @@ def cluster(
     markers: Path,
     out: Path,
     *,
+    coverage: Path | None = None,
     sample: str | None = None,
     min_sample_contigs: int = defaults.MIN_SAMPLE_CONTIGS,
     grid: str = defaults.GRID,
+    reads: str = defaults.READS,
     seed: int = defaults.RANDOM_SEED,
     threads: int = 1,
 ) -> StageFile:
@@ -49,18 +51,22 @@ def cluster(
         Output of `encode`.
     markers : Path
         Output of `markers`; its hits give the marker seeds.
+    coverage : Path, optional
+        Output of coverage; its depths take part in the density clustering of long reads.
     sample : str, optional
         Cluster this sample alone; the output holds its contigs and no others.
     min_sample_contigs : int
         Samples with fewer contigs are left out, where there are several.
     grid : str
         ``default``, or ``full`` for the 120 published settings.
+    reads : str
+        ``long`` and ``hybrid`` add density clustering.
     seed : int
         Random seed of Leiden and k-means.
     threads : int
         Processes.
     """
-    from llmbin_core.bysample import join_labels, map_samples
+    from llmbin_core.bysample import join_labels
     from llmbin_core.files import fingerprint
     from llmbin_core.markertable import read_markers
     from llmbin_core.stagefile import Provenance, read_stage, write_stage
@@ -69,31 +75,59 @@ def cluster(
     chosen = {k: p for k, p in parts.items() if not k or len(p[0]) >= min_sample_contigs}
     for name in parts.keys() - chosen.keys():
         log.warning("sample %s has %d contigs: left out", name, len(parts[name][0]))
-    work = partial(_partition, hits=read_markers(markers), grid=grid, seed=seed)
-    labels: list[tuple[NDArray[np.int64], NDArray[np.int32]]] = []
-    settings: list[dict[str, Any]] = []
-    results = map_samples(work, [part for _, part in chosen.values()], threads)
-    for (name, (rows, _)), (own, how) in zip(chosen.items(), results, strict=True):
-        labels.append((rows, own))
-        settings = max(settings, how, key=len)
-        if name:
-            log.info("sample %s: %d contigs, %d partitions", name, len(rows), len(own))
-    inputs = {latent.name: fingerprint(latent), markers.name: fingerprint(markers)}
+    how: dict[str, Any] = {"grid": grid, "reads": reads, "random_seed": seed}
+    work = partial(_partition, hits=read_markers(markers), **how)
+    depths = read_stage(coverage, "coverage") if coverage else None
+    labels, settings = _cluster_all(chosen, depths, work, threads)
+    read = [latent, markers, *([coverage] if coverage else [])]
+    inputs = {path.name: fingerprint(path) for path in read}
     p = file.provenance
-    options = {"grid": grid, "random_seed": seed, "partitions": settings, "sample": sample}
+    options = how | {"partitions": settings, "sample": sample}
     options |= {"separator": p.options.get("separator"), "min_sample_contigs": min_sample_contigs}
     provenance = Provenance("partitions", p.seed, p.n_views, options, inputs)
     joined = join_labels(labels, len(file.contigs))
     return write_stage(out, file.contigs, {"labels": joined}, provenance)
 
 
-def _partition(
-    file: StageFile, threads: int, *, hits: Sequence[MarkerHit], grid: str, seed: int
-) -> tuple[NDArray[np.int32], list[dict[str, Any]]]:
+_Job = tuple["StageFile", "NDArray[np.float32] | None"]
+_Partitions = tuple["NDArray[np.int32]", list[dict[str, Any]]]
+
+
+def _cluster_all(
+    parts: Mapping[str, tuple[NDArray[np.int64], StageFile]],
+    depths: StageFile | None,
+    work: Callable[[_Job, int], _Partitions],
+    threads: int,
+) -> tuple[list[tuple[NDArray[np.int64], NDArray[np.int32]]], list[dict[str, Any]]]:
+    """Rows and labels of all samples, and how the most partitions of one were made."""
+    from llmbin_core.bysample import map_samples
+
+    jobs = [
+        (part, None if depths is None else _rows_of(depths, "mean", part.contigs)[:, 0])
+        for _, part in parts.values()
+    ]
+    labels, settings = [], list[dict[str, Any]]()
+    results = map_samples(work, jobs, threads)
+    for (name, (rows, _)), (own, how) in zip(parts.items(), results, strict=True):
+        labels.append((rows, own))
+        settings = max(settings, how, key=len)
+        if name:
+            log.info("sample %s: %d contigs, %d partitions", name, len(rows), len(own))
+    return labels, settings
+
+
+def _partition(job: _Job, threads: int, *, hits: Sequence[MarkerHit], **how: Any) -> _Partitions:
+    from llmbin_core.bins.markerindex import index_markers
+    from llmbin_core.bins.selection import partition_worth
     from llmbin_core.clustering.grid import partitions
 
+    file, depths = job
+    # Partitions are compared with each other only, so every marker may count in every bin.
+    every = {"all": [[m] for m in sorted({h.marker for h in hits})]}
+    worth = partial(partition_worth, index=index_markers(hits, file.contigs, every))
+    latent: NDArray[np.float32] = file.tensors["latent"]
     return partitions(
-        file.tensors["latent"], file.contigs, hits, grid=grid, random_seed=seed, threads=threads
+        latent, file.contigs, hits, depths=depths, worth=worth, threads=threads, **how
     )
 
 
@@ -146,7 +180,7 @@ def make_bins(
     Parameters
     ----------
     partitions, markers, sets, contigs : Path
-        Outputs of cluster, markers (table and sets) and prepare.
+        Outputs of cluster, markers (table and sets) and prepare, whose headers tell circles.
     out : Path
         Folder for all that `write_bins` writes; in multi-sample binning also ``samples.tsv``.
     coverage, latent : Path, optional
@@ -179,7 +213,7 @@ def make_bins(
     choose_own = partial(
         _choose, hits=hits, sets=domains, latent=latent, size=min_bin_size, choose=choose
     )
-    bins, names, quality, outliers = _choose_all(parts, depths, prefix, choose_own)
+    bins, names, quality, outliers = _choose_all(parts, depths, contigs, prefix, choose_own)
     write_bins(out, assembly, bins, quality, tuple(domains), depths, compress, names)
     write_outliers(out / outputs.OUTLIERS, outliers)
     if several:
@@ -221,15 +255,19 @@ def _assembly_of(
 def _choose_all(
     parts: Mapping[str, tuple[NDArray[np.int64], StageFile]],
     depths: Depths | None,
+    contigs: Path,
     prefix: str,
     choose_own: Callable[..., tuple[list[NDArray[np.int64]], Quality, list[Outlier]]],
 ) -> tuple[list[NDArray[np.int64]], list[str], Quality, list[tuple[str, str, Outlier]]]:
     """Bins of all samples, their names and quality, and the outliers with contig and bin."""
     from llmbin_core.bins.writing import number_names
+    from llmbin_core.circularity import circular_contigs
 
+    circular = circular_contigs(contigs)
     bins, names, qualities, outliers = [], [], [], []
     for name, (rows, part) in parts.items():
-        own, quality, found = choose_own(part, None if depths is None else depths.mean[rows])
+        known = None if depths is None else depths.mean[rows]
+        own, quality, found = choose_own(part, known, circular)
         own_names = number_names(name or prefix, len(own))
         outliers += [(part.contigs.names[o.row], own_names[o.bin], o) for o in found]
         qualities.append(quality)
@@ -241,6 +279,7 @@ def _choose_all(
 def _choose(
     file: StageFile,
     depths: NDArray[np.float32] | None,
+    circular: Collection[str],
     *,
     hits: Sequence[MarkerHit],
     sets: MarkerSets,
@@ -249,34 +288,42 @@ def _choose(
     choose: str,
 ) -> tuple[list[NDArray[np.int64]], Quality, list[Outlier]]:
     """The bins of one sample, their quality, and the contigs that contradict them."""
+    import numpy as np
+
     from llmbin_core.bins.markerindex import index_markers
     from llmbin_core.bins.outliers import drop_outliers
+    from llmbin_core.bins.proposals import Vectors
     from llmbin_core.bins.quality import estimate
     from llmbin_core.bins.selection import choose_bins
     from llmbin_core.bysample import own_partitions
+    from llmbin_core.stagefile import read_stage
 
     index = index_markers(hits, file.contigs, sets, depths)
     labels = own_partitions(file.tensors["labels"])
-    bins = choose_bins(labels, index, file.contigs.lengths, size, choose)
-    outliers: list[Outlier] = []
+    closed = np.array([name in circular for name in file.contigs.names], dtype=np.bool_)
+    vectors = None
     if latent is not None and depths is not None:
-        bins, outliers = drop_outliers(bins, index, _rows_of(latent, file.contigs), depths)
+        own = _rows_of(read_stage(latent, "latent"), "latent", file.contigs)
+        vectors = Vectors(own, depths)
+    judges = sum(one.get("judge", True) for one in file.provenance.options["partitions"])
+    bins = choose_bins(labels, index, size, choose, vectors, closed, judges)
+    outliers: list[Outlier] = []
+    if vectors is not None:
+        bins, outliers = drop_outliers(bins, index, *vectors)
     return bins, estimate(index, bins), outliers
 
 
-def _rows_of(latent: Path, contigs: ContigTable) -> NDArray[np.float32]:
-    """The latents of some contigs from the file of all, or of their sample."""
-    from llmbin_core.stagefile import read_stage
-
-    file = read_stage(latent, "latent")
+def _rows_of(file: StageFile, tensor: str, contigs: ContigTable) -> NDArray[np.float32]:
+    """A tensor of some contigs from the file of all, or of their sample."""
     row_of = {name: row for row, name in enumerate(file.contigs.names)}
     missing = next((name for name in contigs.names if name not in row_of), None)
     if missing is not None:
         raise InputError(
-            f"{latent}: has no latent of contig '{missing}'; give the file that was clustered"
+            f"{file.path}: has no {file.provenance.schema} of contig '{missing}'; give the file "
+            "made of the same contigs"
         )
-    vectors: NDArray[np.float32] = file.tensors["latent"]
-    return vectors[[row_of[name] for name in contigs.names]]
+    values: NDArray[np.float32] = file.tensors[tensor]
+    return values[[row_of[name] for name in contigs.names]]
 
 
 def _join(qualities: Sequence[Quality]) -> Quality:

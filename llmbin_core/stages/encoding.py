@@ -14,7 +14,7 @@ from llmbin_core.errors import InputError, UsageError
 if TYPE_CHECKING:
     import torch
 
-    from llmbin_core.encoder.features import Sample
+    from llmbin_core.encoder.features import FeatureSet, Sample
     from llmbin_core.encoder.train import EpochLog
     from llmbin_core.stagefile import StageFile
 
@@ -28,6 +28,7 @@ def train(
     out: Path,
     *,
     separator: str | None = None,
+    sample: str | None = None,
     per_sample: bool = False,
     init: str | Path | None = None,
     taxonomy: Path | None = None,
@@ -48,6 +49,8 @@ def train(
         Model file; with `per_sample` a folder with a model file for each sample.
     separator : str, optional
         Contigs are named ``sample<separator>contig``: every set of features holds several samples.
+    sample : str, optional
+        Train on this sample of them alone.
     per_sample : bool
         Train a model on each sample instead of one on all.
     init : str or Path, optional
@@ -64,23 +67,30 @@ def train(
     from llmbin_core.encoder.features import load_samples
     from llmbin_core.encoder.train import write_curve
 
-    if per_sample and separator is None:
-        raise UsageError("--per-sample needs --separator: which contigs are of which sample")
+    _check_sample(sample, separator, per_sample)
     use_threads(threads)
-    samples = load_samples(features, separator)
+    samples = load_samples(features, separator, sample)
     samples = _with_species(samples, taxonomy) if taxonomy else samples
     trainer = _Trainer(options, choose_device(device), init, half)
     if per_sample:
         curves = trainer.train_each(samples, out, checkpoint)
     else:
         log.info("training on %d contigs of %d samples", _contigs(samples), len(samples))
-        curves = {"": trainer.train(samples, out, checkpoint)}
+        curves = {sample or "": trainer.train(samples, out, checkpoint)}
     if curve_out is not None:
         write_curve(curve_out, curves)
     if checkpoint is not None:
         for name in ("", *curves):
             _checkpoint_of(checkpoint, name).unlink(missing_ok=True)
     return curves
+
+
+def _check_sample(sample: str | None, separator: str | None, per_sample: bool = False) -> None:
+    if per_sample and sample is not None:
+        raise UsageError("--per-sample and --sample exclude each other; leave one of them out")
+    if separator is None and (per_sample or sample is not None):
+        option = "--per-sample" if per_sample else f"--sample {sample}"
+        raise UsageError(f"{option} needs --separator: which contigs are of which sample")
 
 
 def model_name(sample: str) -> str:
@@ -182,6 +192,7 @@ def encode(
     out: Path,
     *,
     separator: str | None = None,
+    sample: str | None = None,
     device: str = "auto",
     threads: int = 1,
 ) -> StageFile:
@@ -198,11 +209,12 @@ def encode(
     separator : str, optional
         Contigs are named ``sample<separator>contig`` and each sample is encoded, and later
         clustered, on its own.
+    sample : str, optional
+        Encode this sample alone; the output holds its contigs and no others.
     """
     import numpy as np
 
     from llmbin_core.device import choose_device, use_threads
-    from llmbin_core.encoder.features import load_sets
     from llmbin_core.encoder.modelcard import check_fit
     from llmbin_core.encoder.modelfile import load_model
     from llmbin_core.encoder.train import encode as latents_of
@@ -210,31 +222,76 @@ def encode(
     from llmbin_core.registry import ENCODER, find
     from llmbin_core.stagefile import Provenance, write_stage
 
+    _check_sample(sample, separator)
     use_threads(threads)
+    whole = _one_set(features)
+    target, source = choose_device(device), find(model, ENCODER)
+    contigs = whole.composition.contigs
+    inputs, cards = {}, {}
+    latent = None
+    for one in whole.samples(separator, sample):
+        path = _model_of(source, one.name)
+        encoder, card = load_model(path, target)
+        check_fit(path, card, one)
+        found = latents_of(encoder, one, target)
+        contigs = one.contigs if sample is not None else contigs
+        if latent is None:
+            latent = np.zeros((len(contigs), found.shape[1]), dtype=np.float32)
+        latent[slice(None) if one.rows is None or sample is not None else one.rows] = found
+        inputs[path.name], cards[path.name] = fingerprint(path), card
+    options: dict[str, Any] = {"models": cards, "separator": separator}
+    options |= {"sample": sample} if sample is not None else {}
+    p = whole.composition.provenance
+    tensors = {"latent": latent if latent is not None else np.zeros((0, 1), np.float32)}
+    return write_stage(
+        out, contigs, tensors, Provenance("latent", p.seed, p.n_views, options, inputs)
+    )
+
+
+def merge_latents(parts: Sequence[Path], features: Sequence[Path], out: Path) -> StageFile:
+    """Join the latents of samples into the file that encoding all of them at once writes.
+
+    Parameters
+    ----------
+    parts : sequence of Path
+        Outputs of `encode` of each sample alone, in any order.
+    features : sequence of Path
+        Stage files of the whole set of contigs: one is enough, composition.
+    out : Path
+    """
+    import numpy as np
+
+    from llmbin_core.bysample import place_samples
+    from llmbin_core.stagefile import read_stage, write_stage
+
+    whole = _one_set(features).composition
+    placed = place_samples([read_stage(p, "latent") for p in parts], whole.contigs, whole.path)
+    files = [file for _, file in placed.values()]
+    size = {file.tensors["latent"].shape[1] for file in files}
+    if len(size) > 1:
+        raise InputError("the latents of the samples differ in size; encode all with one model")
+    latent = np.zeros((len(whole.contigs), size.pop()), dtype=np.float32)
+    inputs: dict[str, str] = {}
+    cards: dict[str, Any] = {}
+    for rows, file in placed.values():
+        latent[rows] = file.tensors["latent"]
+        inputs |= file.provenance.inputs
+        cards |= file.provenance.options["models"]
+    first = files[0].provenance
+    options = {"models": cards, "separator": first.options["separator"]}
+    provenance = replace(first, options=options, inputs=inputs)
+    return write_stage(out, whole.contigs, {"latent": latent}, provenance)
+
+
+def _one_set(features: Sequence[Path]) -> FeatureSet:
+    from llmbin_core.encoder.features import load_sets
+
     sets = load_sets(features)
     if len(sets) != 1:
         raise InputError(
             f"the features belong to {len(sets)} different sets of contigs; encode one at a time"
         )
-    target, source = choose_device(device), find(model, ENCODER)
-    contigs = sets[0].composition.contigs
-    inputs, cards = {}, {}
-    latent = None
-    for sample in sets[0].samples(separator):
-        path = _model_of(source, sample.name)
-        encoder, card = load_model(path, target)
-        check_fit(path, card, sample)
-        found = latents_of(encoder, sample, target)
-        if latent is None:
-            latent = np.zeros((len(contigs), found.shape[1]), dtype=np.float32)
-        latent[slice(None) if sample.rows is None else sample.rows] = found
-        inputs[path.name], cards[path.name] = fingerprint(path), card
-    options = {"models": cards, "separator": separator}
-    p = sets[0].composition.provenance
-    tensors = {"latent": latent if latent is not None else np.zeros((0, 1), np.float32)}
-    return write_stage(
-        out, contigs, tensors, Provenance("latent", p.seed, p.n_views, options, inputs)
-    )
+    return sets[0]
 
 
 def _model_of(source: Path, sample: str) -> Path:

@@ -28,6 +28,7 @@ def prepare(
     sample_names: Sequence[str] | None = None,
     separator: str = defaults.SEPARATOR,
     joined: bool = False,
+    circular: Path | None = None,
 ) -> Prepared:
     """Check assemblies and write the contigs that are binned, with their table, into a folder.
 
@@ -44,12 +45,19 @@ def prepare(
         Between sample and contig where there are several assemblies.
     joined : bool
         The contigs of the one assembly are named ``sample<separator>contig`` already.
+    circular : Path, optional
+        Flye's ``assembly_info.txt`` or a list of the circular contigs of one assembly.
     """
     from llmbin_core import contigs
+    from llmbin_core.circularity import read_circular_names
+
+    if circular is not None and len(assemblies) > 1:
+        raise UsageError("--circular belongs to one assembly; prepare each of them on its own")
 
     named = contigs.name_samples(assemblies, sample_names, separator)
     fasta, table = out / outputs.CONTIGS_FASTA, out / outputs.CONTIGS_TABLE
-    made = contigs.prepare(named, fasta, table, min_length, separator, joined)
+    closed = read_circular_names(circular) if circular else ()
+    made = contigs.prepare(named, fasta, table, min_length, separator, joined, closed)
     log.info(
         "kept %d contigs (%d bp) of at least %d bp, left out %d (%d bp)",
         made.kept,
@@ -111,6 +119,7 @@ def coverage(
     min_identity: float = defaults.MIN_IDENTITY,
     n_views: int = defaults.N_VIEWS,
     seed: int = defaults.RANDOM_SEED,
+    reads: str = defaults.READS,
     threads: int = 1,
 ) -> StageFile:
     """Write depth of the views: ``mean`` and ``variance``, float32 [n, V, S].
@@ -133,7 +142,7 @@ def coverage(
 
     if bool(alignments) == bool(tables):
         raise UsageError("coverage needs either alignments or depth tables")
-    passing = depth.DepthFilter(min_mapq, min_identity)
+    passing = depth.DepthFilter(min_mapq, min_identity, reads)
     table = depth.read_contig_table(contigs)
     if tables:
         result = depth.table_coverage(table, tables, seed, n_views, sample_names)

@@ -1,7 +1,7 @@
 """LLMBin and the installed peers on one data set: recovered genomes, time and memory, in one table.
 
     python tests/bench/binning.py --contigs contigs.fasta --bam *.bam --gold gold.tsv --out FOLDER
-        [--binners llmbin metabat2 vamb semibin2] [--repeat 3] [--threads 2]
+        [--binners llmbin metabat2 vamb semibin2] [--reads long] [--repeat 3] [--threads 2]
 
 Every binner gets the same files. A peer that is not on PATH is named and left out; so is one that
 ends with an error, with the place of its log. Contigs named ``sample:contig`` are binned and scored
@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from llmbin_core.defaults import READ_KINDS, READS
 from llmbin_core.evaluate import Evaluation, evaluate, read_binning, read_gold
 from llmbin_core.fasta import iter_fasta
 
@@ -69,14 +70,15 @@ class Task:
     contigs: Path
     bams: tuple[Path, ...]
     threads: int
+    reads: str
     by_sample: dict[str, Path] = field(default_factory=dict)
 
 
 def llmbin(task: Task, out: Path, cost: Cost, seed: int) -> Iterable[Path]:
-    """The whole run with its defaults."""
+    """The whole run with its defaults, but for the kind of reads."""
     cost.run(
         "llmbin", "run", "--contigs", task.contigs, "--bam", *task.bams, "--seed", seed,
-        "--threads", task.threads, "--out", out / "run",
+        "--reads", task.reads, "--threads", task.threads, "--out", out / "run",
     )  # fmt: skip
     return [out / "run" / "contig2bin.tsv"]
 
@@ -225,11 +227,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder for all binnings")
     parser.add_argument("--binners", nargs="+", choices=BINNERS, default=list(BINNERS))
     parser.add_argument("--repeat", type=int, default=1, help="runs of LLMBin, seeds 0, 1, ...")
+    parser.add_argument("--reads", choices=READ_KINDS, default=READS, help="for LLMBin")
     parser.add_argument("--threads", type=int, default=2)
     o = parser.parse_args(argv)
     o.out.mkdir(parents=True, exist_ok=True)
     by_sample = split_assembly(o.contigs, o.out)
-    task = Task(o.contigs, tuple(o.bam), o.threads, by_sample)
+    task = Task(o.contigs, tuple(o.bam), o.threads, o.reads, by_sample)
     gold = gold_by_sample(o.gold, o.out / "gold.tsv") if by_sample else o.gold
     levels = "\t".join(f">{complete}/<{foreign}" for complete, foreign in LEVELS)
     print(f"binner\t{levels}\tF1_bp\tARI_bp\twall_s\tcpu_s\tpeak_GB", flush=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import igraph
 import leidenalg
 import numpy as np
@@ -195,3 +197,35 @@ def test_partitions_say_how_they_were_made() -> None:
     assert len(without) < len(labels)
     with pytest.raises(UsageError, match="grid 'x'"):
         partitions(points, CONTIGS, [], grid="x")
+
+
+def test_the_grid_is_refined_around_its_best_partitions_and_beyond_its_border() -> None:
+    points, _ = blobs((4, 2))
+    coarse = partitions(points, CONTIGS, [])[1]
+    wanted = {(50.0, 0.4, 4.5): 4.0, (50.0, 0.1, 0.5): 3.0, (100.0, 0.2, 1.5): 2.0}
+    worths = iter([wanted.get(_cell(s), 0.0) for s in coarse])
+    labels, settings = partitions(points, CONTIGS, [], worth=lambda _: next(worths))
+    assert settings[: len(coarse)] == coarse
+    assert len(labels) == len(settings)
+    # Half a step is a root of 2 in bandwidth and of 3 in resolution; no fourth one has any worth.
+    half = {
+        (p, *found)
+        for p, b, r in wanted
+        for f in (-0.5, 0.5)
+        for found in ((b * 2**f, r), (b, r * 3**f))
+    }
+    assert [s["judge"] for s in settings] == [True] * len(coarse) + [False] * len(half)
+    finer = sorted(_cell(s) for s in settings[len(coarse) :])
+    np.testing.assert_allclose(finer, sorted(half), rtol=1e-3)
+
+
+def test_without_worth_nothing_is_refined() -> None:
+    points, _ = blobs((4, 2))
+    coarse = partitions(points, CONTIGS, [])[1]
+    assert partitions(points, CONTIGS, [], worth=lambda _: 0.0)[1] == coarse
+    full = partitions(points, CONTIGS, [], grid="full", worth=lambda _: 1.0)[1]
+    assert len(full) == 120
+
+
+def _cell(setting: dict[str, Any]) -> tuple[float, float, float]:
+    return setting["percentile"], setting["bandwidth"], setting["resolution"]

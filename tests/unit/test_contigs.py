@@ -134,7 +134,7 @@ def test_prepare_keeps_long_contigs_and_counts_the_rest(tmp_path: Path) -> None:
     assert (result.kept, result.kept_bp, result.dropped, result.dropped_bp) == (1, 1200, 1, 999)
     assert read_contigs(out).table.names == ("long",)
     gc = sum(c in "GC" for c in SEQUENCE) / len(SEQUENCE)
-    assert table.read_text().splitlines()[1] == f"long\ta\t1200\t{gc:.4f}\t0"
+    assert table.read_text().splitlines()[1] == f"long\ta\t1200\t{gc:.4f}\t0\tno"
 
 
 @pytest.mark.parametrize(("short_contigs", "limit"), [(0, 1000), (1, 1000), (40, 2500)])

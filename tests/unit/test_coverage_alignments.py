@@ -80,7 +80,7 @@ def reads(draw: st.DrawFn, contigs: ContigTable = CONTIGS) -> Read:
 KEPT = Read(1, 0, (("M", 4),))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     some=st.lists(reads(), max_size=25),
     mapq=st.sampled_from([0, 0, 20]),
@@ -326,7 +326,7 @@ def test_cut_cram_is_refused(tmp_path: Path) -> None:
     ),
     data=st.data(),
 )
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_moments_are_exact_for_any_depth(values: list[int], data: st.DataObject) -> None:
     begin = data.draw(st.integers(0, len(values) - 1))
     end = data.draw(st.integers(begin + 1, len(values)))

@@ -98,6 +98,7 @@ def test_coverage_holds_views_and_provenance_of_each_sample(tmp_path: Path) -> N
         "min_mapq": 0,
         "min_identity": 0.0,
         "per_view": True,
+        "reads": "short",
     }
     assert set(result.provenance.inputs) == {"s0.sorted.bam", "s1.sorted.bam"}
 

@@ -17,7 +17,7 @@ from llmbin_core.encoder.features import Sample, load_samples, scale_coverage
 from llmbin_core.encoder.loss import info_nce, top1_share
 from llmbin_core.encoder.modelcard import check_fit
 from llmbin_core.encoder.modelfile import load_model, save_model
-from llmbin_core.encoder.network import BinningEncoder, NetworkShape
+from llmbin_core.encoder.network import BinningEncoder, ByteDropout, NetworkShape
 from llmbin_core.encoder.train import (
     TrainingOptions,
     choose_temperature,
@@ -46,7 +46,36 @@ def direct_info_nce(z: Tensor, n_views: int, temperature: float) -> Tensor:
     return torch.stack(terms).mean()
 
 
-@settings(max_examples=25, deadline=None)
+def test_loss_in_short_floats_is_that_of_long_ones_but_for_rounding() -> None:
+    torch.manual_seed(3)
+    z = torch.randn(3 * 200, 16)
+    found = []
+    for enabled in (False, True):
+        x = z.clone().requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            loss = info_nce(x, 3, 0.15, tile_rows=128)
+        loss.backward()  # type: ignore[no-untyped-call]
+        assert x.grad is not None
+        found.append((loss.detach(), x.grad))
+    assert found[1][0].dtype == torch.float32
+    # bfloat16 keeps 8 bits: similarities err by up to 2^-9, exponents by that over .15.
+    torch.testing.assert_close(found[1][0], found[0][0], rtol=0.01, atol=0)
+    assert float((found[1][1] - found[0][1]).norm() / found[0][1].norm()) < 0.02
+
+
+def test_dropout_keeps_the_mean_and_rests_in_evaluation() -> None:
+    torch.manual_seed(0)
+    drop, x = ByteDropout(0.1), torch.ones(1001, 103)
+    y = drop(x)
+    dropped = float((y == 0).float().mean())
+    # 26 of 256; the standard error of 103,103 draws is .001.
+    assert abs(dropped - 26 / 256) < 0.005
+    assert y.unique().tolist() == pytest.approx([0, 256 / 230])
+    assert not torch.equal(drop(x), y)
+    assert drop.eval()(x) is x
+
+
+@settings(max_examples=25)
 @given(
     st.integers(2, 6),
     st.integers(2, 4),

@@ -16,7 +16,7 @@ from safetensors.numpy import save_file
 
 from llmbin_core import outputs, stages
 from llmbin_core.contigs import ContigTable
-from llmbin_core.encoder.batches import HALVES_FROM, batches, halves_of
+from llmbin_core.encoder.batches import HALVES_FROM, MIN_BATCHES, batches, halves_of
 from llmbin_core.encoder.features import FEATURES_VERSION, Embedder, Sample, load_samples
 from llmbin_core.encoder.loss import OTHER_SPECIES, SAME_SPECIES, info_nce, pair_loss
 from llmbin_core.encoder.modelcard import check_fit, read_card
@@ -38,7 +38,7 @@ def weight_of(one: int, other: int) -> float:
     return SAME_SPECIES if one == other else OTHER_SPECIES
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.integers(-1, 2), min_size=2, max_size=6), st.integers(1, 20), st.integers(0, 9))
 def test_loss_with_species_equals_the_definition(species: list[int], tile: int, seed: int) -> None:
     torch.manual_seed(seed)
@@ -125,7 +125,7 @@ def test_halves_share_no_base_where_views_allow_it() -> None:
 
 def test_batches_are_of_one_sample_and_hold_every_contig_once() -> None:
     one, two = sample(30, seed=1), sample(90, seed=2)
-    options = TrainingOptions(batch_size=20, views_per_step=2)
+    options = TrainingOptions(batch_size=10, views_per_step=2)
     seen: dict[int, list[bytes]] = {0: [], 1: []}
     of = {
         row.tobytes(): k
@@ -141,6 +141,20 @@ def test_batches_are_of_one_sample_and_hold_every_contig_once() -> None:
         seen[owners.pop()] += [row.tobytes() for row in whole]
     assert {k: len(v) for k, v in seen.items()} == {0: 30, 1: 90}
     assert all(len(set(v)) == len(v) for v in seen.values())
+
+
+def test_a_small_sample_is_passed_over_until_an_epoch_has_its_batches() -> None:
+    one = sample(30, seed=1)
+    options = TrainingOptions(batch_size=1024, views_per_step=2)
+    found = list(batches([one], options, 0))
+    assert len(found) == MIN_BATCHES
+    rows = {row.tobytes() for row in one.features["composition"][:, 0]}
+    orders = set()
+    for batch in found:
+        whole = np.split(batch.features["composition"], batch.n_views)[0]
+        assert {row.tobytes() for row in whole} == rows
+        orders.add(whole.tobytes())
+    assert len(orders) == MIN_BATCHES
 
 
 def neighbours_of_the_same_genome(model: object, one: Sample) -> float:
@@ -332,6 +346,31 @@ def test_stages_train_and_encode_sample_by_sample(tmp_path: Path) -> None:
     stages.encode([folder], tmp_path / "shared", tmp_path / "latent", separator=":")
     with pytest.raises(UsageError, match="--per-sample needs --separator"):
         stages.train([folder], models, per_sample=True, **small)
+
+
+def test_one_sample_at_a_time_gives_the_models_and_latents_of_all(tmp_path: Path) -> None:
+    names = [f"S{1 + i % 2}:c{i}" for i in range(40)]
+    folder = write_features(tmp_path / "all", names, 0, ("a", "b"))
+    small = {**SMALL, "epochs": 2}
+    models, apart = tmp_path / "models", tmp_path / "apart"
+    stages.train([folder], models, separator=":", per_sample=True, **small)
+    parts = []
+    for sample in ("S2", "S1"):
+        model = apart / f"{sample}.{outputs.MODEL}"
+        stages.train([folder], model, separator=":", sample=sample, **small)
+        assert model.read_bytes() == (models / model.name).read_bytes()
+        parts.append(apart / f"{sample}.latent")
+        stages.encode([folder], model, parts[-1], separator=":", sample=sample)
+    assert {n.split(":")[0] for n in read_stage(parts[0]).contigs.names} == {"S2"}
+    stages.encode([folder], models, tmp_path / "whole", separator=":")
+    stages.merge_latents(parts, [folder], tmp_path / "joined")
+    assert (tmp_path / "joined").read_bytes() == (tmp_path / "whole").read_bytes()
+    with pytest.raises(UsageError, match="--sample S1 needs --separator"):
+        stages.encode([folder], models, tmp_path / "latent", sample="S1")
+    with pytest.raises(UsageError, match="--sample S1 needs --separator"):
+        stages.train([folder], models, sample="S1", **small)
+    with pytest.raises(UsageError, match="exclude each other"):
+        stages.train([folder], models, separator=":", sample="S1", per_sample=True, **small)
 
 
 def test_training_goes_on_from_a_model(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import random
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -244,6 +245,15 @@ def test_genes_come_in_contig_order(contig: tuple[bytes, dict[str, tuple[int, in
     assert all(len(gene.protein) * 3 <= gene.end - gene.begin + 1 for gene in genes)
 
 
+def test_identical_genes_are_markers_wherever_they_lie(
+    some: Profiles, contig: tuple[bytes, dict[str, tuple[int, int]]]
+) -> None:
+    one = find_markers([("one", contig[0])], some)
+    both = find_markers([("one", contig[0]), ("two", contig[0])], some)
+    assert one
+    assert both == one + [replace(hit, contig="two") for hit in one]
+
+
 def test_cut_ends_follow_the_strand() -> None:
     def gene(strand: int, partial: str) -> Gene:
         return Gene("c", 1, 9, strand, partial, "MMM")
@@ -413,7 +423,7 @@ hits_strategy = st.builds(
 
 
 @given(st.lists(hits_strategy, max_size=5))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_table_round_trip(tmp_path_factory: pytest.TempPathFactory, hits: list[MarkerHit]) -> None:
     path = tmp_path_factory.mktemp("table") / "markers.tsv"
     write_markers(path, hits)

@@ -16,6 +16,7 @@ import jinja2
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -86,6 +87,14 @@ def test_both_images_run_alike() -> None:
     assert nvidia.sub("", ends[1]) == ends[0]
 
 
+def test_apptainer_has_an_app_for_every_executable() -> None:
+    text = (CONTAINERS / "llmbin.def").read_text("utf-8")
+    apps = re.findall(r'^%apprun (\S+)\n    exec llmbin-(\S+) "\$@"$', text, re.M)
+    assert all(app == tool for app, tool in apps)
+    scripts = {e.name for e in metadata.distribution("llmbin").entry_points}
+    assert sorted(f"llmbin-{app}" for app, _ in apps) == sorted(scripts - {"llmbin"})
+
+
 def test_the_recipe_is_up_to_date() -> None:
     recipe = _load(CONTAINERS / "conda" / "recipe.py")
     written = (CONTAINERS / "conda" / "meta.yaml").read_text(encoding="utf-8")
@@ -95,7 +104,13 @@ def test_the_recipe_is_up_to_date() -> None:
 def _recipe() -> dict[str, Any]:
     """The recipe as conda-build reads it: Jinja first, then YAML."""
     text = (CONTAINERS / "conda" / "meta.yaml").read_text(encoding="utf-8")
-    names = {"PYTHON": "python", "pin_subpackage": lambda name, **_: f"{name} pinned"}
+    names = {
+        "PYTHON": "python",
+        # In the words of rattler-build.
+        "pin_subpackage": lambda name, max_pin: (
+            f'${{{{ pin_subpackage("{name}", upper_bound="{max_pin}") }}}}'
+        ),
+    }
     document: dict[str, Any] = yaml.safe_load(
         jinja2.Environment(undefined=jinja2.StrictUndefined).from_string(text).render(names)
     )
@@ -104,16 +119,19 @@ def _recipe() -> dict[str, Any]:
 
 def test_the_recipe_asks_for_what_the_package_asks_for() -> None:
     """Names as on conda-forge and bioconda; found by hand, not by the script that writes them."""
-    other = {"torch": "pytorch", "igraph": "python-igraph", "usearch": "python-usearch"}
+    other = {"torch": "pytorch", "igraph": "python-igraph"}
     run = dict((*line.split(), "")[:2] for line in _recipe()["requirements"]["run"])
+    usearch = Requirement(f"x{run['usearch']}").specifier
+    # The library, not the program of bioconda that has the same name.
+    assert "2.26.6" in usearch
+    assert not list(usearch.filter(["5.2.32", "9.2.64", "11.0.667", "12.0"]))
     for needed in _requirements():
         name = other.get(needed.name.lower(), needed.name.lower())
         assert name in run, f"{needed} is not in the recipe; run `make recipe`"
-        assert Requirement(f"x{run[name]}").specifier == needed.specifier
+        bounds = Requirement(f"x{run[name]}").specifier
+        assert bounds == needed.specifier & SpecifierSet("<5" if name == "usearch" else "")
     assert len(run) == len(_requirements()) + 1  # python
-    assert not {"usearch", "igraph", "torch"} & set(run), (
-        "other programs, or none, have these names"
-    )
+    assert not {"igraph", "torch"} & set(run), "other programs, or none, have these names"
 
 
 def test_the_recipe_tests_every_executable() -> None:
@@ -123,6 +141,45 @@ def test_the_recipe_tests_every_executable() -> None:
     assert recipe["build"]["entry_points"] == [f"{n} = {scripts[n]}" for n in _in_order(recipe)]
     assert recipe["test"]["commands"] == [f"{name} --help" for name in _in_order(recipe)]
     assert set(_in_order(recipe)) == set(scripts)
+
+
+def _for_rattler_build(recipe: dict[str, Any]) -> dict[str, Any]:
+    """The same recipe in the newer format, the only one that rattler-build reads."""
+    build, about = dict(recipe["build"]), dict(recipe["about"])
+    # Left out of the newer format.
+    del about["license_family"]
+    about["homepage"] = about.pop("home")
+    exports = build.pop("run_exports")
+    build["python"] = {"entry_points": build.pop("entry_points")}
+    return {
+        "package": {name: str(value) for name, value in recipe["package"].items()},
+        "source": recipe["source"],
+        "build": build,
+        "requirements": {**recipe["requirements"], "run_exports": exports},
+        "tests": [
+            {"python": {"imports": recipe["test"]["imports"]}},
+            {"script": recipe["test"]["commands"]},
+        ],
+        "about": about,
+    }
+
+
+def test_rattler_build_understands_the_recipe() -> None:
+    rattler_build = pytest.importorskip("rattler_build", reason="py-rattler-build is not installed")
+    read = rattler_build.Stage0Recipe.from_dict
+    recipe = _for_rattler_build(_recipe())
+    (rendered,) = read(recipe).render()
+    found = rendered.recipe.to_dict()
+    assert found["build"]["noarch"] == "python"
+    assert found["requirements"]["run"] == recipe["requirements"]["run"]
+    assert found["build"]["python"]["entry_points"] == recipe["build"]["python"]["entry_points"]
+    for section, name, wrong in [
+        ("requirements", "run", ["numpy >=>1"]),
+        ("about", "license", "a licence"),
+        ("build", "no_arch", "python"),
+    ]:
+        with pytest.raises(rattler_build.RecipeParseError):
+            read({**recipe, section: {**recipe[section], name: wrong}})
 
 
 def _in_order(recipe: dict[str, Any]) -> list[str]:
@@ -135,6 +192,7 @@ def _in_order(recipe: dict[str, Any]) -> list[str]:
         ("backports.zstd>=1.0; python_version < '3.14'", "backports.zstd >=1.0"),
         ("torch>=2.3,<3", "pytorch >=2.3,<3"),
         ("tqdm", "tqdm"),
+        ("usearch>=2.16", "usearch >=2.16,<5"),
     ],
 )
 def test_requirements_as_conda_writes_them(line: str, written: str) -> None:

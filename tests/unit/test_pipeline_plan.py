@@ -31,6 +31,7 @@ VARIANTS = {
     "tables": options(bams=(), depth_tables=(Path("d.tsv"),)),
     "all": options(reference=Path("r"), profiles=Path("p"), marker_sets=Path("s"), compress=True,
                    sample_names=("x",), training={"epochs": 2}),
+    "long": options(reads="long", circular=Path("c")),
 }  # fmt: skip
 
 
@@ -95,6 +96,16 @@ def test_training_options_are_all_recorded() -> None:
 
 def test_compressed_bins_change_the_name_of_the_unbinned() -> None:
     assert OUT / f"{outputs.UNBINNED}.gz" in plan(options(compress=True))[-2].produces
+
+
+def test_the_kind_of_reads_reaches_the_stages_that_need_it() -> None:
+    told = {s.name for s in plan(options(reads="hybrid")) if s.options.get("reads") == "hybrid"}
+    assert told == {"coverage", "cluster"}
+    inputs = {
+        kind: next(s for s in plan(options(reads=kind)) if s.name == "cluster").inputs
+        for kind in ("short", "long")
+    }
+    assert inputs["long"].keys() - inputs["short"].keys() == {"coverage"}
 
 
 def test_mode() -> None:

@@ -143,7 +143,7 @@ def test_chains_keep_their_gc_content(order: int, gc: float) -> None:
     )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.lists(st.integers(0, ANY), min_size=1, max_size=20), min_size=1, max_size=6))
 def test_codons_code_for_what_they_must(wanted: list[list[int]]) -> None:
     rng = np.random.default_rng(1)

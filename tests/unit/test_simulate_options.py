@@ -116,3 +116,12 @@ def test_help_loads_nothing_heavy() -> None:
         "sys.exit('numpy' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], stdout=subprocess.DEVNULL).returncode == 0
+
+
+def test_profiles_without_effect_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "o"
+    assert main(["--genomes", str(tmp_path), "--profiles", "x.hmm", "--out", str(out)]) == 2
+    assert "--profiles has no effect with --genomes" in capsys.readouterr().err
+    assert not out.exists()

@@ -173,7 +173,8 @@ def _calls(monkeypatch: pytest.MonkeyPatch, command: str, argv: Sequence[str]) -
         return record
 
     for name in ("composition", "embed", "markers", "train", "encode", "cluster", "make_bins",
-                 "merge_shards", "merge_markers"):  # fmt: skip
+                 "merge_shards", "merge_markers", "merge_latents", "merge_partitions",
+                 "merge_bins"):  # fmt: skip
         monkeypatch.setattr(stages, name, spy(name))
     assert llmbin([command, *argv]) == 0
     return seen
@@ -210,8 +211,10 @@ def test_options_reach_the_stages(monkeypatch: pytest.MonkeyPatch) -> None:
     got = _calls(monkeypatch, "encode", ["--features", "a", "--model", "m", "--out", "o"])
     assert got["args"] == ([Path("a")], "m", Path("o"))
     got = _calls(monkeypatch, "cluster",
-                 ["--latent", "l", "--markers", "m", "--out", "o", "--grid", "full"])  # fmt: skip
+                 ["--latent", "l", "--markers", "m", "--out", "o", "--grid", "full",
+                  "--coverage", "c", "--reads", "hybrid"])  # fmt: skip
     assert (got["args"], got["grid"]) == ((Path("l"), Path("m"), Path("o")), "full")
+    assert (got["coverage"], got["reads"]) == (Path("c"), "hybrid")
     got = _calls(monkeypatch, "bin",
                  ["--partitions", "p", "--markers", "m", "--sets", "s", "--contigs", "c",
                   "--coverage", "d", "--latent", "l", "--sample", "1", "--out", "o",
@@ -220,6 +223,15 @@ def test_options_reach_the_stages(monkeypatch: pytest.MonkeyPatch) -> None:
     assert got == {"name": "make_bins", "args": tuple(map(Path, "pmsco")), "coverage": Path("d"),
                    "latent": Path("l"), "sample": "1", "min_bin_size": 5, "choose": "partition",
                    "compress": True, "prefix": "x"}  # fmt: skip
+    got = _calls(monkeypatch, "encode", ["--features", "a", "--merge", "p", "q", "--out", "o"])
+    assert got == {"name": "merge_latents",
+                   "args": ([Path("p"), Path("q")], [Path("a")], Path("o"))}  # fmt: skip
+    got = _calls(monkeypatch, "cluster", ["--latent", "l", "--merge", "p", "--out", "o"])
+    assert got == {"name": "merge_partitions", "args": ([Path("p")], Path("l"), Path("o"))}
+    got = _calls(monkeypatch, "bin",
+                 ["--contigs", "c", "--merge", "p", "--out", "o", "--gzip"])  # fmt: skip
+    assert got == {"name": "merge_bins", "args": ([Path("p")], Path("c"), Path("o")),
+                   "compress": True}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -240,6 +252,14 @@ def test_merge(monkeypatch: pytest.MonkeyPatch, command: str, function: str) -> 
         (["composition", "--merge", "a", "--out", "o", "--shard", "1/2"], "--shard has no effect"),
         (["embed", "--merge", "a", "--out", "o", "--glm", "tnf"], "--glm has no effect"),
         (["markers", "--contigs", "c", "--out", "o"], "--contigs needs --sets-out"),
+        (["encode", "--features", "f", "--out", "o"], "required: --model (or --merge)"),
+        (["cluster", "--latent", "l", "--out", "o"], "required: --markers (or --merge)"),
+        (["bin", "--contigs", "c", "--markers", "m", "--out", "o"],
+         "required: --partitions, --sets (or --merge)"),
+        (["cluster", "--latent", "l", "--merge", "p", "--out", "o", "--sample", "S1"],
+         "--sample has no effect"),
+        (["bin", "--contigs", "c", "--merge", "p", "--out", "o", "--min-bin-size", "9"],
+         "--min-bin-size has no effect"),
         (["run", "--contigs", "a", "b", "--bam", "c", "--out", "o", "--multi-sample", "no"],
          "2 assemblies are binned sample by sample"),
         (["run", "--contigs", "a", "--bam", "c", "--out", "o", "--model", "m", "--epochs", "3"],

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-docker = pytest.importorskip("docker", reason="the Python SDK of Docker is not installed")
+pytest.importorskip("docker", reason="the Python SDK of Docker is not installed")
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parents[2] / "containers"), str(HERE)]
 
 import bases  # noqa: E402
 import build  # noqa: E402
+import docker  # noqa: E402
 import images  # noqa: E402
 from built import Built  # noqa: E402
 

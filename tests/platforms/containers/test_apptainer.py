@@ -84,6 +84,15 @@ def test_a_user_that_the_image_does_not_know(sif: Path) -> None:
     assert said.startswith("llmbin-train ")
 
 
+def test_without_home_and_with_the_flag_for_gpus(sif: Path) -> None:
+    """As clusters start every image alike: `--nv` does no harm where there is no GPU."""
+    script = 'test -z "${HOME:-}"; ! touch /opt/x 2> /dev/null || exit 5; llmbin --version'
+    run = "apptainer exec --nv --no-home --containall llmbin.sif"
+    said = _apptainer(sif, f"unset HOME; {run} env -u HOME sh -euc '{script}'")
+    assert said.startswith("llmbin ")
+
+
+@pytest.mark.long
 def test_the_same_bins_as_on_the_host(sif: Path, demo: Path) -> None:
     shutil.copytree(demo / "community", sif / "community")
     for path in (sif, *sif.rglob("*")):

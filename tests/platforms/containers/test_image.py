@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from importlib import metadata
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -39,7 +40,7 @@ def test_settings(client: docker.DockerClient, image: Built) -> None:
     assert labels["version"] == metadata.version("llmbin")
     assert labels["licenses"] == metadata.metadata("llmbin")["License-Expression"]
     assert re.fullmatch(r"[0-9a-f]{40}(\+changes)?|unknown", labels["revision"])
-    assert "source" in labels
+    assert labels["source"] == images.source()
 
 
 def test_executables_are_those_of_the_package(client: docker.DockerClient, image: Built) -> None:
@@ -66,7 +67,10 @@ def test_a_failure_in_the_image_is_seen(
         smoke.check_executables(client, image.tag, smoke.WAYS[0], "works", tmp_path)
 
 
-@pytest.mark.parametrize("number", [0, 1], ids=["stage by stage", "whole run"])
+@pytest.mark.parametrize(
+    "number",
+    [pytest.param(0, id="stage by stage"), pytest.param(1, id="whole run", marks=pytest.mark.long)],
+)
 def test_the_same_bins_as_on_the_host(
     client: docker.DockerClient, image: Built, demo: Path, tmp_path: Path, number: int
 ) -> None:
@@ -134,6 +138,23 @@ def test_the_bill_of_materials(client: docker.DockerClient, image: Built, tmp_pa
     bill.write_text(json.dumps(content), encoding="utf-8")
     (missing,) = sbom.differences(client, image.tag, bill)
     assert missing.startswith("not in the bill: pkg:pypi/torch@")
+
+
+def test_the_command(image: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It builds, here from the cache, writes the bill, and takes no other for it."""
+
+    def call(*arguments: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["build.py", *arguments])
+        return build.main()
+
+    base = str(image.recipe.python_image)
+    assert call("build", "--python-image", base, "--out", str(tmp_path)) == 0
+    (bill,) = tmp_path.iterdir()
+    assert bill.name == f"{image.tag.replace(':', '-')}.cdx.json"
+    assert call("sbom", image.tag, "--check", str(bill)) == 0
+    bill.write_text(bill.read_text("utf-8").replace("pypi/numpy@", "pypi/other@"), "utf-8")
+    assert call("sbom", image.tag, "--check", str(bill)) == 1
+    assert call("sbom", "llmbin:none") == 3
 
 
 @pytest.mark.parametrize("name", ["Dockerfile", "Dockerfile.gpu"])

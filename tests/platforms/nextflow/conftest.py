@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from engine import PACKAGES, PREFIX, SMALL, Engine, groovy_jars, missing_tools
+from engine import MULTI_SIZE, PACKAGES, PREFIX, SAMPLES, SMALL, Engine, groovy_jars, missing_tools
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +35,29 @@ def whole(community: Path) -> Path:
     _call("llmbin", "run", "--contigs", str(community / "contigs.fasta.gz"), "--bam", *bams,
           "--out", str(out), "--gzip", "--prefix", PREFIX, "--threads", "1", "--device", "cpu",
           *SMALL.split())  # fmt: skip
+    return out
+
+
+@pytest.fixture(scope="session")
+def whole_multi(community: Path) -> Path:
+    """The same for samples that were assembled apart."""
+    return _multi(community, "binned_multi")
+
+
+@pytest.fixture(scope="session")
+def whole_each(community: Path) -> Path:
+    """The same with a model for each sample."""
+    return _multi(community, "binned_each", "--model-per-sample")
+
+
+def _multi(community: Path, name: str, *options: str) -> Path:
+    data, out = community / "multi", community / name
+    assemblies = sorted(data.glob("assemblies/*"))
+    bams = sorted(data.glob("*.bam"))
+    _call("llmbin", "run", "--contigs", *map(str, assemblies), "--bam", *map(str, bams),
+          "--sample-names", *(bam.stem for bam in bams), "--assembly-names", *SAMPLES,
+          "--out", str(out), "--gzip", "--threads", "1", "--device", "cpu", *options,
+          "--min-bin-size", MULTI_SIZE, *SMALL.split())  # fmt: skip
     return out
 
 

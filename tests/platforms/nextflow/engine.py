@@ -29,6 +29,9 @@ PREFIX = "MEGAHIT-LLMBin-s1"
 # Few epochs and no big network: what is computed is tested elsewhere.
 SMALL = "--epochs 2 --width 64"
 
+# Of the community whose samples are assembled apart.
+SAMPLES, MULTI_SIZE = ["S1", "S2"], "100000"
+
 # A value of an input channel: a file, several files, or anything else.
 Value = Any
 

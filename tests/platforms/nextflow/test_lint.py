@@ -178,7 +178,7 @@ def test_prettier() -> None:
 def test_stub_runs_and_real_runs_with_nextflow(tmp_path: Path, whole: Path) -> None:
     """Two shards under Nextflow give the bins of `llmbin run` on one machine."""
     command = _nextflow()
-    for mode in (["-stub-run"], []):
+    for mode in (["-stub-run", "--one_process"], ["-stub-run"], []):
         out = tmp_path / f"out{len(mode)}"
         options = ["-profile", "test", "--min_bin_size", "200000", "--outdir", str(out)]
         done = subprocess.run(
@@ -188,6 +188,10 @@ def test_stub_runs_and_real_runs_with_nextflow(tmp_path: Path, whole: Path) -> N
             text=True,
         )
         assert done.returncode == 0, done.stdout + done.stderr
-        assert list(out.glob("all/bins/*.fa.gz"))
+        for name in ("all", "apart"):
+            assert list(out.glob(f"{name}/bins/*.fa.gz"))
+            assert list(out.glob(f"{name}/*.outliers.tsv"))
+        assert list(out.glob("apart/apart.samples.tsv"))
+        assert list(out.glob("pipeline_info/versions.tsv"))
     bins = {gzip.decompress(p.read_bytes()) for p in out.glob("all/bins/*.fa.gz")}
     assert bins == {gzip.decompress(p.read_bytes()) for p in (whole / "bins").iterdir()}

@@ -7,10 +7,11 @@ set -euo pipefail
 
 genomes=$1 out=$2
 samples=()
-# Six samples of one sequencing run each, drawn anew from the genomes.
-for seed in 1 2 3 4 5 6; do
+# Samples of one sequencing run each, drawn anew from the genomes, from shallow to deep.
+for seed in 1 2 3 4 5 6 7 8; do
   sample=$out/s$seed
-  llmbin-simulate --genomes "$genomes" --n-genomes 24 --samples 1 --depth 10 --seed "$seed" --out "$sample"
+  llmbin-simulate --genomes "$genomes" --n-genomes 32 --samples 1 --depth $((3 + seed)) --depth-spread 1 \
+    --seed "$seed" --out "$sample"
   llmbin-composition --contigs "$sample/contigs.fasta.gz" --out "$sample/composition.safetensors"
   llmbin-coverage --contigs "$sample/contigs.fasta.gz" --bam "$sample/S1.bam" --out "$sample/coverage.safetensors"
   llmbin-embed --contigs "$sample/contigs.fasta.gz" --out "$sample/embedding.safetensors"

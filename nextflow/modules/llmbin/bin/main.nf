@@ -8,7 +8,7 @@ process LLMBIN_BIN {
         : 'biocontainers/llmbin:0.1.0--pyhdfd78af_0'}"
 
     input:
-    tuple val(meta), path(partitions), path(markers), path(marker_sets), path(contigs), path(coverage)
+    tuple val(meta), path(partitions), path(markers), path(marker_sets), path(contigs), path(coverage), path(latent), val(sample), path(parts, stageAs: 'parts/?/*')
 
     output:
     tuple val(meta), path("${prefix}/bins/*.fa.gz"), optional: true, emit: bins
@@ -16,37 +16,49 @@ process LLMBIN_BIN {
     tuple val(meta), path("${prefix}.bins.tsv"), emit: table
     tuple val(meta), path("${prefix}.contig2bin.tsv"), emit: contig2bin
     tuple val(meta), path("${prefix}.contig2bin.dastool.tsv"), emit: contig2bin_dastool
+    tuple val(meta), path("${prefix}.outliers.tsv"), emit: outliers
+    tuple val(meta), path("${prefix}.samples.tsv"), optional: true, emit: samples
+    tuple val(meta), path("${prefix}"), emit: folder
     tuple val("${task.process}"), val('llmbin'), eval("llmbin --version | sed 's/.* //'"), topic: versions, emit: versions_llmbin
 
     when:
     task.ext.when == null || task.ext.when
 
     script:
+    if ((partitions ? 1 : 0) + (parts ? 1 : 0) != 1) {
+        error("LLMBIN_BIN: give either partitions, or parts to be merged")
+    }
     def args = task.ext.args ?: ''
     prefix = task.ext.prefix ?: "${meta.id}"
     // In multi-sample binning bins are named after their samples: ext.args2 = ''
     def bin_names = task.ext.args2 == null ? "--prefix ${prefix}" : task.ext.args2
-    def depths = coverage ? "--coverage ${coverage}" : ''
+    def given = [
+        "--partitions ${partitions} --markers ${markers} --sets ${marker_sets}",
+        coverage ? "--coverage ${coverage}" : '',
+        latent ? "--latent ${latent}" : '',
+        sample ? "--sample ${sample}" : '',
+        bin_names,
+    ].findAll { option -> option }
+    def source = parts ? "--merge ${parts}" : given.join(' ')
     """
     llmbin-bin \\
-        --partitions ${partitions} \\
-        --markers ${markers} \\
-        --sets ${marker_sets} \\
         --contigs ${contigs} \\
-        ${depths} \\
-        ${bin_names} \\
+        ${source} \\
         --gzip \\
         --threads ${task.cpus} \\
         ${args} \\
         --out ${prefix}
 
-    mv ${prefix}/unbinned.fa.gz ${prefix}.unbinned.fa.gz
-    mv ${prefix}/bins.tsv ${prefix}.bins.tsv
-    mv ${prefix}/contig2bin.tsv ${prefix}.contig2bin.tsv
-    mv ${prefix}/contig2bin.dastool.tsv ${prefix}.contig2bin.dastool.tsv
+    # The folder stays whole, for merging.
+    for file in ${prefix}/*.gz ${prefix}/*.tsv; do
+        cp \${file} ${prefix}.\${file##*/}
+    done
     """
 
     stub:
+    if ((partitions ? 1 : 0) + (parts ? 1 : 0) != 1) {
+        error("LLMBIN_BIN: give either partitions, or parts to be merged")
+    }
     prefix = task.ext.prefix ?: "${meta.id}"
     """
     mkdir -p ${prefix}/bins
@@ -55,5 +67,7 @@ process LLMBIN_BIN {
     touch ${prefix}.bins.tsv
     touch ${prefix}.contig2bin.tsv
     touch ${prefix}.contig2bin.dastool.tsv
+    touch ${prefix}.outliers.tsv
+    touch ${prefix}.samples.tsv
     """
 }

@@ -8,7 +8,7 @@ process LLMBIN_CLUSTER {
         : 'biocontainers/llmbin:0.1.0--pyhdfd78af_0'}"
 
     input:
-    tuple val(meta), path(latent), path(markers)
+    tuple val(meta), path(latent), path(markers), val(sample), path(parts, stageAs: 'parts/?/*')
 
     output:
     tuple val(meta), path("${prefix}.partitions.safetensors"), emit: partitions
@@ -18,18 +18,26 @@ process LLMBIN_CLUSTER {
     task.ext.when == null || task.ext.when
 
     script:
+    if ((markers ? 1 : 0) + (parts ? 1 : 0) != 1) {
+        error("LLMBIN_CLUSTER: give either markers, or parts to be merged")
+    }
     def args = task.ext.args ?: ''
     prefix = task.ext.prefix ?: "${meta.id}"
+    def alone = sample ? "--sample ${sample}" : ''
+    def source = parts ? "--merge ${parts}" : "--markers ${markers} ${alone}"
     """
     llmbin-cluster \\
         --latent ${latent} \\
-        --markers ${markers} \\
+        ${source} \\
         --threads ${task.cpus} \\
         ${args} \\
         --out ${prefix}.partitions.safetensors
     """
 
     stub:
+    if ((markers ? 1 : 0) + (parts ? 1 : 0) != 1) {
+        error("LLMBIN_CLUSTER: give either markers, or parts to be merged")
+    }
     prefix = task.ext.prefix ?: "${meta.id}"
     """
     touch ${prefix}.partitions.safetensors

@@ -9,7 +9,7 @@ process LLMBIN_ENCODE {
         : 'biocontainers/llmbin:0.1.0--pyhdfd78af_0'}"
 
     input:
-    tuple val(meta), path(features, stageAs: 'features/?/*')
+    tuple val(meta), path(features, stageAs: 'features/?/*'), val(sample), path(parts, stageAs: 'parts/?/*')
     tuple val(meta2), path(model)
 
     output:
@@ -20,21 +20,28 @@ process LLMBIN_ENCODE {
     task.ext.when == null || task.ext.when
 
     script:
+    if (parts && (model || sample)) {
+        error("LLMBIN_ENCODE: give either a model, or parts to be merged")
+    }
     def args = task.ext.args ?: ''
     prefix = task.ext.prefix ?: "${meta.id}"
     def device = task.accelerator ? 'cuda' : 'cpu'
     def encoder = model ? "--model ${model}" : ''
+    def alone = sample ? "--sample ${sample}" : ''
+    def source = parts ? "--merge ${parts}" : "${encoder} ${alone} --device ${device}"
     """
     llmbin-encode \\
         --features ${features} \\
-        ${encoder} \\
-        --device ${device} \\
+        ${source} \\
         --threads ${task.cpus} \\
         ${args} \\
         --out ${prefix}.latent.safetensors
     """
 
     stub:
+    if (parts && (model || sample)) {
+        error("LLMBIN_ENCODE: give either a model, or parts to be merged")
+    }
     prefix = task.ext.prefix ?: "${meta.id}"
     """
     touch ${prefix}.latent.safetensors

@@ -18,10 +18,14 @@ process LLMBIN_RUN {
     tuple val(meta), path("${prefix}.bins.tsv"), emit: table
     tuple val(meta), path("${prefix}.contig2bin.tsv"), emit: contig2bin
     tuple val(meta), path("${prefix}.contig2bin.dastool.tsv"), emit: contig2bin_dastool
+    tuple val(meta), path("${prefix}.outliers.tsv"), emit: outliers
+    tuple val(meta), path("${prefix}.samples.tsv"), optional: true, emit: samples
     tuple val(meta), path("${prefix}.model.safetensors"), optional: true, emit: model
+    tuple val(meta), path("${prefix}/models/*.safetensors"), optional: true, emit: models
+    tuple val(meta), path("${prefix}.training.tsv"), optional: true, emit: curve
     tuple val(meta), path("${prefix}.run.json"), emit: record
-    tuple val(meta), path("${prefix}.report.html"), optional: true, emit: report
-    tuple val(meta), path("${prefix}.*_mqc.{tsv,json}"), optional: true, emit: multiqc
+    tuple val(meta), path("${prefix}.report.html"), emit: report
+    tuple val(meta), path("${prefix}.*_mqc.{tsv,json}"), emit: multiqc
     tuple val("${task.process}"), val('llmbin'), eval("llmbin --version | sed 's/.* //'"), topic: versions, emit: versions_llmbin
 
     when:
@@ -58,15 +62,13 @@ process LLMBIN_RUN {
     mv ${prefix}/contig2bin.tsv ${prefix}.contig2bin.tsv
     mv ${prefix}/contig2bin.dastool.tsv ${prefix}.contig2bin.dastool.tsv
     mv ${prefix}/run.json ${prefix}.run.json
-    if [ -e ${prefix}/model.safetensors ]; then
-        mv ${prefix}/model.safetensors ${prefix}.model.safetensors
-    fi
-    if [ -e ${prefix}/report.html ]; then
-        mv ${prefix}/report.html ${prefix}.report.html
-        for file in ${prefix}/*_mqc.*; do
+    mv ${prefix}/report.html ${prefix}.report.html
+    mv ${prefix}/outliers.tsv ${prefix}.outliers.tsv
+    for file in ${prefix}/{samples.tsv,model.safetensors,training.tsv} ${prefix}/*_mqc.*; do
+        if [ -e \${file} ]; then
             mv \${file} ${prefix}.\${file##*/}
-        done
-    fi
+        fi
+    done
     """
 
     stub:
@@ -75,13 +77,17 @@ process LLMBIN_RUN {
     }
     prefix = task.ext.prefix ?: "${meta.id}"
     """
-    mkdir -p ${prefix}/bins
+    mkdir -p ${prefix}/bins ${prefix}/models
+    touch ${prefix}/models/${prefix}.model.safetensors
     echo "" | gzip > ${prefix}/bins/${prefix}.001.fa.gz
     echo "" | gzip > ${prefix}.unbinned.fa.gz
     touch ${prefix}.bins.tsv
     touch ${prefix}.contig2bin.tsv
     touch ${prefix}.contig2bin.dastool.tsv
+    touch ${prefix}.outliers.tsv
+    touch ${prefix}.samples.tsv
     touch ${prefix}.model.safetensors
+    touch ${prefix}.training.tsv
     touch ${prefix}.run.json
     touch ${prefix}.report.html
     touch ${prefix}.llmbin_statistics_mqc.tsv

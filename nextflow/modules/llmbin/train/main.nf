@@ -9,7 +9,7 @@ process LLMBIN_TRAIN {
         : 'biocontainers/llmbin:0.1.0--pyhdfd78af_0'}"
 
     input:
-    tuple val(meta), path(features, stageAs: 'features/?/*')
+    tuple val(meta), path(features, stageAs: 'features/?/*'), val(sample)
 
     output:
     tuple val(meta), path("${prefix}.model.safetensors"), emit: model
@@ -23,9 +23,11 @@ process LLMBIN_TRAIN {
     def args = task.ext.args ?: ''
     prefix = task.ext.prefix ?: "${meta.id}"
     def device = task.accelerator ? 'cuda' : 'cpu'
+    def alone = sample ? "--sample ${sample}" : ''
     """
     llmbin-train \\
         --features ${features} \\
+        ${alone} \\
         --device ${device} \\
         --threads ${task.cpus} \\
         ${args} \\
