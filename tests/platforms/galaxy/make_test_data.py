@@ -150,13 +150,14 @@ def make_multisample(work: Path, out: Path) -> None:
     call("llmbin-encode", "--features", *features, "--separator", ":", "--model", models,
          "--out", latent)  # fmt: skip
     call("llmbin-markers", "--contigs", contigs, "--out", markers, "--sets-out", work / "sets.json")
-    call("llmbin-cluster", "--latent", latent, "--markers", markers, "--sample", "S1",
+    call("llmbin-cluster", "--latent", latent, "--markers", markers,
          "--out", out / "multi_partitions.safetensors")  # fmt: skip
 
 
 def main(out: Path) -> None:
     """Write everything."""
     (out / "protein.fasta").write_text(">one\n" + "MKLVEERGQSTWFYHPLKE" * 80 + "\n")
+    (out / "circular.txt").write_text("contig_3\n")
     sets = "[" + ", ".join(f"set(['{name}'])" for name in PROFILES) + "]"
     (out / "profiles.ms").write_text(
         f"# [Lineage Marker File]\nall\t1\t1\tk__Bacteria\t9\t{sets}\n"

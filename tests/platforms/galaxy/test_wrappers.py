@@ -30,7 +30,11 @@ LEFT_OUT_EVERYWHERE = {
     "--debug": "for developers",
     "--device": "the program finds the GPU of a job, or there is none",
 }
-LEFT_OUT = {
+_SCATTER = {
+    "--sample": "for machines without a job system",
+    "--merge": "for machines without a job system",
+}
+LEFT_OUT: dict[str, dict[str, str]] = {
     "run": {
         "--sample-names": "names of samples are those of datasets and elements",
         "--assembly-names": "names of samples are those of datasets and elements",
@@ -53,8 +57,13 @@ LEFT_OUT = {
         "--shard": "for machines without a job system",
         "--merge": "for machines without a job system",
     },
-    "train": {"--checkpoint": "every job starts in an empty folder"},
-    "bin": {"--gzip": "bins are plain FASTA, as the tools after it want them"},
+    "train": {
+        "--checkpoint": "every job starts in an empty folder",
+        "--sample": _SCATTER["--sample"],
+    },
+    "encode": _SCATTER,
+    "cluster": _SCATTER,
+    "bin": _SCATTER | {"--gzip": "bins are plain FASTA, as the tools after it want them"},
     "report": {
         "--run": "there are datasets, no folders",
         "--bin-files": "there are datasets, no folders",
