@@ -110,11 +110,12 @@ def main() -> None:
     uploaded = {name: person.upload(file, name, "bam") for name, file in bams.items()}
     person.wait(contigs)
     added = person.add(workflow)
-    inputs = {
+    inputs: dict[str, Any] = {
         "Contigs": {"src": "hda", "id": contigs},
         "BAM files": {"src": "hdca", "id": person.collect("my BAM files", uploaded)},
     }
     person.download(person.run(added, {**inputs, "Minimum size of a bin": 20000}), out / "bins")
+    inputs["Minimum size of a bin"] = 10_000_000
     person.download(person.run(added, inputs), out / "none")
     (out / "tables.json").write_text(json.dumps(person.install("test_encoder test_glm")))
 

@@ -49,7 +49,7 @@ def test_person(galaxy: Server, files: Path, tmp_path: Path) -> None:
     )
     for file in expected:
         assert (out / "bins" / file.name).read_bytes() == file.read_bytes(), file.name
-    # With the size that bins have by default there are none: headers are left.
+    # Where no bin is large enough the list is empty, and headers are left.
     lines = {one.name: one.read_text().splitlines() for one in (out / "none").iterdir()}
     assert {name: len(content) for name, content in lines.items()} == {
         "contig2bin.tsv": 1, "bins.tsv": 1,
