@@ -6,6 +6,7 @@
 # make test-image        the same without what takes long
 # make lock recipe       what images and conda package are made from, after a change of pyproject.toml
 # make test-nextflow   modules, pipeline and nf-core/mag plug-in (needs java and npm)
+# make test-galaxy     the wrappers, data manager and workflows in a Galaxy server from PyPI (1.3 GB, in GALAXY)
 # make bench  BENCH=folder with contigs.fasta, *.bam and gold.tsv: binned and scored (too long for CI)
 #
 # Each makes the environment it needs: .venv, or the folder that VENV names.
@@ -20,11 +21,12 @@ AMBER ?= $(VENV)/amber
 MULTIQC ?= $(VENV)/multiqc
 DEMO ?= demo
 THREADS ?= $(shell $(PYTHON) -c 'import os; print(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())')
+GALAXY ?= $(CURDIR)/build/galaxy
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # The workflow tests find the executables in the environment.
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
-.PHONY: demo test test-unit test-stages test-guides test-report test-nextflow nextflow-test-data test-containers test-image test-reproducible lock recipe example lint bench clean
+.PHONY: demo test test-unit test-stages test-guides test-report test-nextflow nextflow-test-data test-galaxy test-containers test-image test-reproducible lock recipe example lint bench clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -116,6 +118,11 @@ nextflow-test-data: $(VENV)/.installed
 test-nextflow: $(VENV)/.installed-test $(VENV)/.installed-npm $(VENV)/nf-core/.installed nextflow-test-data
 	LLMBIN_NPM=$(NPM_PACKAGES) LLMBIN_NFCORE=$(abspath $(VENV))/nf-core/bin/nf-core LLMBIN_NEXTFLOW_DATA=$(NEXTFLOW_DATA) \
 	    $(VENV)/bin/python -m pytest -p no:cacheprovider --rootdir tests/platforms/nextflow -ra tests/platforms/nextflow
+
+# Galaxy and planemo are installed by the tests, which say so where that is impossible.
+test-galaxy: $(VENV)/.installed-test
+	LLMBIN_GALAXY=$(GALAXY) $(VENV)/bin/python -m pytest -p no:cacheprovider --rootdir tests/platforms/galaxy \
+	    -ra --durations 0 tests/platforms/galaxy
 
 # The versions of the image, so that the same bins can be expected here and there.
 $(VENV)/.installed-containers: $(VENV)/.installed-test containers/requirements-cpu.txt
