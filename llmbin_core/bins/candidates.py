@@ -40,10 +40,7 @@ def clusters_of(partition: NDArray[np.int32]) -> list[NDArray[np.int64]]:
 
 
 def candidates_of(
-    labels: NDArray[np.int32],
-    lengths: NDArray[np.int64],
-    min_size: int,
-    judges: int | None = None,
+    labels: NDArray[np.int32], lengths: NDArray[np.int64], min_size: int
 ) -> list[Candidate]:
     """The different clusters of at least `min_size` bp over all partitions.
 
@@ -54,8 +51,6 @@ def candidates_of(
     lengths : int64 [n]
     min_size : int
         bp.
-    judges : int, optional
-        The agreement is that with the first so many partitions; the default is all.
     """
     found = {
         rows.tobytes(): rows
@@ -63,7 +58,7 @@ def candidates_of(
         for rows in clusters_of(partition)
         if lengths[rows].sum() >= min_size
     }
-    return with_agreement(list(found.values()), labels[:judges], lengths)
+    return with_agreement(list(found.values()), labels, lengths)
 
 
 def with_agreement(

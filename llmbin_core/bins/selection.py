@@ -40,7 +40,6 @@ def choose_bins(
     choose: str = "bins",
     vectors: Vectors | None = None,
     circular: NDArray[np.bool_] | None = None,
-    judges: int | None = None,
 ) -> list[NDArray[np.int64]]:
     """Bins from partitions.
 
@@ -57,8 +56,6 @@ def choose_bins(
         With them, mixed bins are split and partial ones joined where that scores better.
     circular : bool [n], optional
         Circular contigs; those that are whole genomes are the first bins.
-    judges : int, optional
-        The agreement is that with the first so many partitions; the default is all.
 
     Returns
     -------
@@ -74,12 +71,12 @@ def choose_bins(
     whole = select_bins(candidates_of(best, lengths, min_size), index, min_size)
     if choose == "partition":
         return [*circles, *whole]
-    apart = select_bins(candidates_of(labels, lengths, min_size, judges), index, min_size)
+    apart = select_bins(candidates_of(labels, lengths, min_size), index, min_size)
     chosen = max(apart, whole, key=lambda bins: good_bins(estimate(index, bins)))
     if vectors is None:
         return [*circles, *chosen]
-    known = with_agreement(chosen, labels[:judges], lengths)
-    found = proposals(known, labels[:judges], index, min_size, vectors)
+    known = with_agreement(chosen, labels, lengths)
+    found = proposals(known, labels, index, min_size, vectors)
     refined = select_bins([*known, *found], index, min_size) if found else chosen
     return [*circles, *max(chosen, refined, key=lambda bins: good_bins(estimate(index, bins)))]
 

@@ -60,7 +60,7 @@ def density_partitions(
     if depths is not None:
         spaces["latent and depth"] = graph.distances + _depth_distances(graph, depths)
     settings = [
-        {"method": "density", "judge": False, "space": space, "radius": radius}
+        {"method": "density", "space": space, "radius": radius}
         for space in spaces
         for radius in RADII
     ]

@@ -1,9 +1,7 @@
 """The candidate partitions of one sample.
 
 A coarse grid of Leiden settings is run, then each of the best partitions is surrounded by finer
-settings, half a step of the grid away; where the best lies at its border they lead beyond it. The
-partitions of the grid are the *judges* of all candidates: those around the best ones resemble each
-other, and would outvote them.
+settings, half a step of the grid away; where the best lies at its border they lead beyond it.
 """
 
 from __future__ import annotations
@@ -98,27 +96,24 @@ def partitions(
     -------
     labels : int32 [partitions, n]
     settings : list of dict
-        How each partition was made; the judges come first and have a true ``judge``.
+        How each partition was made.
     """
     if grid not in GRIDS:
         raise UsageError(f"grid '{grid}': use one of {', '.join(GRIDS)}")
     seeds = _seeds(hits, contigs)
     graph = neighbour_graph(latent, threads=threads)
     run = partial(leiden_partitions, graph, contigs.lengths, seeds, threads=threads)
-    coarse = [s for part in GRIDS[grid] for s in leiden_grid(**part, random_seed=random_seed)]
-    labels, finer = run(settings=coarse), list[LeidenSetting]()
+    settings = [s for part in GRIDS[grid] for s in leiden_grid(**part, random_seed=random_seed)]
+    labels = run(settings=settings)
     if grid == "default" and worth is not None:
-        finer = _around(coarse, [worth(row) for row in labels])
+        finer = _around(settings, [worth(row) for row in labels])
         labels = np.concatenate((labels, run(settings=finer)))
-    records: list[dict[str, Any]] = [
-        {"method": "leiden", "judge": judge, **asdict(setting)}
-        for judge, settings in ((True, coarse), (False, finer))
-        for setting in settings
-    ]
+        settings += finer
+    records: list[dict[str, Any]] = [{"method": "leiden", **asdict(s)} for s in settings]
     if len(seeds):
         kmeans = seeded_kmeans(latent, contigs.lengths, seeds, random_seed)
         labels = np.concatenate((labels, kmeans[None]))
-        records.append({"method": "kmeans", "judge": False, "random_seed": random_seed})
+        records.append({"method": "kmeans", "random_seed": random_seed})
     if reads != "short":
         dense, how = density_partitions(graph, contigs.lengths, depths, seeds)
         labels = np.concatenate((labels, dense))

@@ -307,8 +307,7 @@ def _choose(
     if latent is not None and depths is not None:
         own = _rows_of(read_stage(latent, "latent"), "latent", file.contigs)
         vectors = Vectors(own, depths)
-    judges = sum(one.get("judge", True) for one in file.provenance.options["partitions"])
-    bins = choose_bins(labels, index, size, choose, vectors, closed, judges)
+    bins = choose_bins(labels, index, size, choose, vectors, closed)
     outliers: list[Outlier] = []
     if vectors is not None:
         bins, outliers = drop_outliers(bins, index, *vectors)

@@ -175,14 +175,6 @@ def test_candidates_are_the_different_clusters_that_are_large_enough() -> None:
         (6, 7, 8, 9, 10): (5 / 6 + 1 + 5 / 6) / 3,
     }
     assert {tuple(c.rows.tolist()): c.agreement for c in found} == pytest.approx(wanted)
-    # Of the first two partitions alone:
-    wanted = {
-        (0, 1, 2, 3, 4, 5): 1,
-        (6, 7, 8, 9, 10, 11): (1 + 5 / 6) / 2,
-        (6, 7, 8, 9, 10): (5 / 6 + 1) / 2,
-    }
-    found = candidates_of(labels.astype(np.int32), CONTIGS.lengths, 200_000, judges=2)
-    assert {tuple(c.rows.tolist()): c.agreement for c in found} == pytest.approx(wanted)
 
 
 def test_best_bins_of_different_partitions_are_combined() -> None:

@@ -214,7 +214,6 @@ def test_the_grid_is_refined_around_its_best_partitions_and_beyond_its_border() 
         for f in (-0.5, 0.5)
         for found in ((b * 2**f, r), (b, r * 3**f))
     }
-    assert [s["judge"] for s in settings] == [True] * len(coarse) + [False] * len(half)
     finer = sorted(_cell(s) for s in settings[len(coarse) :])
     np.testing.assert_allclose(finer, sorted(half), rtol=1e-3)
 
