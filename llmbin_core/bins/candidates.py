@@ -31,12 +31,23 @@ class Candidate:
     agreement: float
 
 
-def clusters_of(partition: NDArray[np.int32]) -> list[NDArray[np.int64]]:
-    """Rows of the contigs of each cluster; -1 for contigs that the partition leaves out."""
+def clusters_of(
+    partition: NDArray[np.int32], lengths: NDArray[np.int64], min_size: int
+) -> list[NDArray[np.int64]]:
+    """Rows of the contigs of each cluster of at least `min_size` bp.
+
+    Parameters
+    ----------
+    partition : int32 [n]
+        -1 for contigs that it leaves out.
+    lengths : int64 [n]
+    min_size : int
+        bp.
+    """
     order = np.argsort(partition, kind="stable")
     cuts = np.flatnonzero(np.diff(partition[order], prepend=-2) != 0)
     parts = np.split(order, cuts[1:]) if len(order) else []
-    return [rows for rows in parts if partition[rows[0]] >= 0]
+    return [rows for rows in parts if partition[rows[0]] >= 0 and lengths[rows].sum() >= min_size]
 
 
 def candidates_of(
@@ -55,8 +66,7 @@ def candidates_of(
     found = {
         rows.tobytes(): rows
         for partition in labels
-        for rows in clusters_of(partition)
-        if lengths[rows].sum() >= min_size
+        for rows in clusters_of(partition, lengths, min_size)
     }
     return with_agreement(list(found.values()), labels, lengths)
 

@@ -66,7 +66,9 @@ def _sample(folder: Path) -> str:
 
 def _lines(path: Path) -> list[str]:
     with open_decompressed(path) as handle:
-        return handle.read().decode().splitlines()
+        # By line feeds alone: names may hold other characters that `str.splitlines` ends lines at.
+        lines = handle.read().decode().split("\n")
+    return lines[:-1] if not lines[-1] else lines
 
 
 def _join_tables(paths: Sequence[Path], with_header: bool) -> str:

@@ -134,9 +134,7 @@ def _pairs(
     similarity = centres @ centres.T
     np.fill_diagonal(similarity, -np.inf)
     rank = (-similarity).argsort(axis=1, kind="stable").argsort(axis=1, kind="stable")
-    for i in range(len(bins)):
-        for j in range(i + 1, len(bins)):
-            apart = np.sqrt(np.mean((depths[i] - depths[j]) ** 2))
-            near = rank[i, j] < _NEAREST and rank[j, i] < _NEAREST
-            if near and apart <= np.log(_SAME_DEPTH):
-                yield i, j
+    near = (rank < _NEAREST) & (rank.T < _NEAREST)
+    for i, j in np.argwhere(np.triu(near, 1)).tolist():
+        if np.sqrt(np.mean((depths[i] - depths[j]) ** 2)) <= np.log(_SAME_DEPTH):
+            yield i, j

@@ -99,10 +99,7 @@ def partition_worth(partition: NDArray[np.int32], index: MarkerIndex) -> float:
 
     The square makes one whole genome worth more than its pieces.
     """
-    clusters = clusters_of(partition)
-    found = estimate(
-        index, [c for c in clusters if index.lengths[c].sum() >= defaults.MIN_BIN_SIZE]
-    )
+    found = estimate(index, clusters_of(partition, index.lengths, defaults.MIN_BIN_SIZE))
     worth = found.completeness - CONTAMINATION_WEIGHT * found.contamination
     return float((np.maximum(worth, 0) ** 2).sum())
 
@@ -112,9 +109,8 @@ def _best_partition(
 ) -> NDArray[np.int32]:
     """The partition with the most bins over all levels of quality; the first one on ties."""
     best, most = 0, -1
-    for number in range(len(labels)):
-        part = candidates_of(labels[number : number + 1], index.lengths, min_size)
-        count = good_bins(estimate(index, [c.rows for c in part]))
+    for number, partition in enumerate(labels):
+        count = good_bins(estimate(index, clusters_of(partition, index.lengths, min_size)))
         if count > most:
             best, most = number, count
     return labels[best : best + 1]

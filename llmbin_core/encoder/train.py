@@ -109,6 +109,7 @@ def choose_temperature(samples: Sequence[Sample], options: TrainingOptions) -> f
 
 
 def _precision(samples: Sequence[Sample]) -> str:
+    """See `_SHORT_FLOATS_FROM`."""
     many = sum(len(sample.contigs) for sample in samples) >= _SHORT_FLOATS_FROM
     return "auto" if many else "fp32"
 
@@ -198,7 +199,7 @@ def train_encoder(
     optimizer = torch.optim.AdamW(
         encoder.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay
     )
-    temperature = choose_temperature(samples, options)
+    temperature, precision = choose_temperature(samples, options), _precision(samples)
     halves = [halves_of(sample) for sample in samples] if options.objective == "pairs" else None
     curve: list[EpochLog] = []
     state = CheckpointFile(checkpoint, samples, shape, options, init) if checkpoint else None
@@ -212,7 +213,7 @@ def train_encoder(
                 break
             rate = _begin_epoch(encoder, optimizer, options, epoch)
             steps = [
-                _step(encoder, optimizer, batch, temperature, options, device, _precision(samples))
+                _step(encoder, optimizer, batch, temperature, options, device, precision)
                 for batch in batches(samples, options, epoch, halves)
             ]
             loss, top1 = np.mean(steps, axis=0).tolist() if steps else (0.0, 0.0)
