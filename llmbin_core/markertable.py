@@ -80,10 +80,12 @@ def read_markers(path: Path) -> list[MarkerHit]:
     remedy = "write it again with llmbin-markers"
     with open_decompressed(path) as handle:
         try:
-            lines = handle.read().decode("utf-8").splitlines()
+            text = handle.read().decode("utf-8")
         except UnicodeDecodeError:
             raise InputError(f"{path}: is not a text file; {remedy}") from None
-    header = tuple(lines[0].split("\t")) if lines else ()
+    # Not splitlines: a name may hold what Unicode calls a line break.
+    lines = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
+    header = tuple(lines[0].split("\t"))
     if header != COLUMNS:
         raise InputError(
             f"{path}: line 1 is not the header of a marker table "

@@ -23,7 +23,6 @@ def circular_bins(
     circular: NDArray[np.bool_],
     labels: NDArray[np.int32],
     index: MarkerIndex,
-    lengths: NDArray[np.int64],
     min_size: int,
 ) -> list[NDArray[np.int64]]:
     """Bins of circular contigs with a full set of markers, the longest first.
@@ -35,8 +34,6 @@ def circular_bins(
     labels : int32 [partitions, n]
         -1 for contigs that a partition leaves out.
     index : MarkerIndex
-    lengths : int64 [n]
-        bp.
     min_size : int
         Shorter contigs are no bins (bp); nor are those below 200 kb.
 
@@ -45,6 +42,7 @@ def circular_bins(
     list of int64 [size]
         Rows of the contigs of each bin.
     """
+    lengths = index.lengths
     long = np.flatnonzero(circular & (lengths >= max(_SHORTEST, min_size)))
     quality = estimate(index, [np.array([row]) for row in long])
     full = (quality.completeness > _LEAST_COMPLETE) & (quality.contamination < _MOST_CONTAMINATED)

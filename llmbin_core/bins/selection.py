@@ -65,7 +65,7 @@ def choose_bins(
     lengths = index.lengths
     circles = []
     if circular is not None:
-        circles = circular_bins(circular, labels, index, lengths, min_size)
+        circles = circular_bins(circular, labels, index, min_size)
         labels = without(labels, circles)
     best = _best_partition(labels, index, min_size)
     whole = select_bins(candidates_of(best, lengths, min_size), index, min_size)

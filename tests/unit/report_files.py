@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,13 @@ from llmbin_core.stagefile import Provenance, write_stage
 # One contig in so many is in no bin.
 UNBINNED_EVERY = 5
 MARKERS = ("m1", "m2", "m3", "m4")
+FILES = {
+    "bins": outputs.BINS_TABLE, "contig2bin": outputs.CONTIG2BIN,
+    "contigs_table": outputs.CONTIGS_TABLE, "coverage": outputs.COVERAGE,
+    "latent": outputs.LATENT, "partitions": outputs.PARTITIONS, "markers": outputs.MARKERS,
+    "sets": outputs.MARKER_SETS, "curve": outputs.TRAINING_CURVE,
+    "bin_files": outputs.BINS_FOLDER, "record": outputs.RUN_RECORD,
+}  # fmt: skip
 
 
 def write_run(
@@ -157,3 +165,19 @@ def _record(folder: Path, title: str) -> None:
         ],
     }  # fmt: skip
     (folder / outputs.RUN_RECORD).write_text(json.dumps(record), encoding="utf-8")
+
+
+def files_of(run: Path, *names: str) -> dict[str, Path]:
+    """What a report reads of a run, by the names of its options: these, or all."""
+    return {name: run / FILES[name] for name in names or FILES}
+
+
+def text_of(folder: Path) -> str:
+    """The page."""
+    return (folder / outputs.REPORT).read_text(encoding="utf-8")
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    """The rows of a table with a header."""
+    with path.open(newline="") as handle:
+        return list(csv.DictReader(handle, delimiter="\t"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import csv
 import itertools
 import json
 import re
@@ -18,23 +17,16 @@ import numpy as np
 import pytest
 import report_files
 from llmbin_tools.report import main as llmbin_report
+from report_files import files_of, table, text_of
 
 from llmbin_core import outputs, wording
 from llmbin_core.bins.writing import quality_class
 from llmbin_core.bintable import COLUMNS, read_bins, read_contig2bin
 from llmbin_core.errors import InputError, UsageError
 from llmbin_core.report import plots
-from llmbin_core.report.latentmap import latent_map
 from llmbin_core.stagefile import read_stage, write_stage
 from llmbin_core.stages import report
 
-FILES = {
-    "bins": outputs.BINS_TABLE, "contig2bin": outputs.CONTIG2BIN,
-    "contigs_table": outputs.CONTIGS_TABLE, "coverage": outputs.COVERAGE,
-    "latent": outputs.LATENT, "partitions": outputs.PARTITIONS, "markers": outputs.MARKERS,
-    "sets": outputs.MARKER_SETS, "curve": outputs.TRAINING_CURVE,
-    "bin_files": outputs.BINS_FOLDER, "record": outputs.RUN_RECORD,
-}  # fmt: skip
 WRITTEN = (
     outputs.REPORT, outputs.MULTIQC_STATISTICS, outputs.MULTIQC_CLASSES, outputs.MULTIQC_QUALITY,
 )  # fmt: skip
@@ -45,24 +37,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return report_files.write_run(tmp_path_factory.mktemp("run"))
 
 
-def files_of(run: Path, *names: str) -> dict[str, Path]:
-    return {name: run / FILES[name] for name in names or FILES}
-
-
-def text_of(folder: Path) -> str:
-    return (folder / outputs.REPORT).read_text(encoding="utf-8")
-
-
 def data_of(html: str) -> dict[str, Any]:
     found = re.search(r'<script type="application/json" id="report-data">(.*?)</script>', html)
     assert found
     data: dict[str, Any] = json.loads(found[1])
     return data
-
-
-def table(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as handle:
-        return list(csv.DictReader(handle, delimiter="\t"))
 
 
 def test_the_same_files_give_the_same_bytes(run: Path, tmp_path: Path) -> None:
@@ -266,45 +245,6 @@ def test_candidates_against_a_direct_count(run: Path, tmp_path: Path) -> None:
     assert facts.candidates[0].settings == {"bandwidth": 0.1, "resolution": 1}
 
 
-# ---- the latent map
-
-
-def _islands(n: int, k: int, noise: float = 0.3) -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(3)
-    island = rng.integers(0, k, n)
-    latent = rng.normal(size=(k, 32))[island] + rng.normal(scale=noise, size=(n, 32))
-    return (latent / np.linalg.norm(latent, axis=1, keepdims=True)).astype(np.float32), island
-
-
-def test_the_map_keeps_neighbours() -> None:
-    """Judged by scikit-learn's trustworthiness; its t-SNE reaches .99 on the same points."""
-    from sklearn.manifold import trustworthiness
-
-    latent, island = _islands(1200, 12, noise=0.6)
-    points = latent_map(latent, 0)
-    assert trustworthiness(latent, points, n_neighbors=10) > 0.9
-    centres = np.array([np.median(points[island == k], axis=0) for k in range(12)])
-    nearest = ((points[:, None] - centres[None]) ** 2).sum(axis=2).argmin(axis=1)
-    assert (nearest == island).mean() > 0.98
-
-
-def test_the_map_is_the_same_every_time_and_another_with_another_seed() -> None:
-    latent, _ = _islands(200, 4)
-    assert np.array_equal(latent_map(latent, 1), latent_map(latent, 1))
-    assert not np.array_equal(latent_map(latent, 1), latent_map(latent, 2))
-
-
-@pytest.mark.parametrize("n", [0, 1, 2, 15, 16])
-def test_maps_of_few_contigs(n: int) -> None:
-    points = latent_map(_islands(16, 2)[0][:n], 0)
-    assert points.shape == (n, 2)
-    assert np.isfinite(points).all()
-
-
-def test_equal_latents_do_not_break_the_map() -> None:
-    assert np.isfinite(latent_map(np.ones((40, 8), np.float32), 0)).all()
-
-
 # ---- what the page draws
 
 
@@ -373,71 +313,6 @@ def test_a_model_and_a_curve_for_each_sample(run: Path, tmp_path: Path) -> None:
     }  # fmt: skip
     assert "2, one per sample, trained on these contigs" in html
     assert "<dd>0.5 to 0.63</dd>" in html
-
-
-# ---- warnings in words
-
-
-def _findings(run: Path, out: Path, *names: str) -> str:
-    report(out=out, **files_of(run, *names))
-    html = text_of(out)
-    return html[html.index("<main>") : html.index("<noscript>")]
-
-
-def test_warnings(tmp_path: Path) -> None:
-    run = report_files.write_run(tmp_path / "run", samples=("only",))
-    text = _findings(run, tmp_path)
-    for part in ("only 300 contigs", "one sample only", "hold 10 % contamination"):
-        assert part in text
-    many = report_files.write_run(tmp_path / "many", n_contigs=2000)
-    assert "only" not in _findings(many, tmp_path / "o")
-
-
-def test_warning_of_no_bins(tmp_path: Path) -> None:
-    run = report_files.write_run(tmp_path / "run", n_bins=0)
-    assert "There are no bins." in _findings(run, tmp_path)
-    assert "No bins were recovered." in text_of(tmp_path)
-
-
-def test_warning_of_no_markers(tmp_path: Path) -> None:
-    run = report_files.write_run(tmp_path / "run")
-    rows = table(run / outputs.BINS_TABLE)
-    lines = ["\t".join(rows[0]), *("\t".join((r | {"markers": "0"}).values()) for r in rows)]
-    (run / outputs.BINS_TABLE).write_text("\n".join(lines) + "\n")
-    assert "No marker gene was found in any bin." in _findings(run, tmp_path, "bins")
-
-
-def test_warning_of_a_failed_stage(tmp_path: Path) -> None:
-    run = report_files.write_run(tmp_path / "run")
-    record = json.loads((run / outputs.RUN_RECORD).read_text())
-    record["stages"][3] |= {"status": "failed", "error": "disk <full>"}
-    (run / outputs.RUN_RECORD).write_text(json.dumps(record))
-    text = _findings(run, tmp_path, "bins", "record")
-    assert "The stage embed failed: disk &lt;full&gt;" in text
-
-
-def test_every_warning_of_contigs(tmp_path: Path) -> None:
-    from llmbin_core.contigs import ContigTable
-    from llmbin_core.report.facts import Contigs, Facts
-    from llmbin_core.report.findings import findings
-
-    run = report_files.write_run(tmp_path)
-    lengths = np.full(600, 1200)
-    depth = np.full((600, 2), 0.5)
-    depth[:3] = 0
-    contigs = Contigs(
-        ContigTable(tuple(map(str, range(600))), lengths), np.where(np.arange(600) < 60, 0, -1),
-        None, ("a", "b"), depth, {"a": None, "b": 5}, None,
-    )  # fmt: skip
-    text = " ".join(
-        one.what for one in findings(Facts("t", read_bins(run / outputs.BINS_TABLE), {}, contigs))
-    )
-    for part in ("shorter than 1200 bp (N50)", "Depths come from a table",
-                 "Only 10.0 % of the bases",
-                 "Sample a covers the contigs 0.5 times",
-                 "3 contigs (3,600 bp) have no reads"):  # fmt: skip
-        assert part in text
-    assert "only" not in text
 
 
 # ---- MultiQC and the executable
