@@ -24,3 +24,12 @@ def duration(seconds: float) -> str:
 def percent(share: float) -> str:
     """A share of 0..1 in percent."""
     return f"{100 * share:.1f} %"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things, with thousands set apart.
+
+    >>> counted(1, "sample"), counted(19647, "contig")
+    ('1 sample', '19,647 contigs')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

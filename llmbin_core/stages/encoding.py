@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmbin_core import defaults, outputs
 from llmbin_core.errors import InputError, UsageError
+from llmbin_core.wording import counted
 
 if TYPE_CHECKING:
     import torch
@@ -75,7 +76,8 @@ def train(
     if per_sample:
         curves = trainer.train_each(samples, out, checkpoint)
     else:
-        log.info("training on %d contigs of %d samples", _contigs(samples), len(samples))
+        of = counted(len(samples), "sample")
+        log.info("training on %s of %s", counted(_contigs(samples), "contig"), of)
         curves = {sample or "": trainer.train(samples, out, checkpoint)}
     if curve_out is not None:
         write_curve(curve_out, curves)

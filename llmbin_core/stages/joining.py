@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmbin_core import outputs
 from llmbin_core.errors import InputError
+from llmbin_core.wording import counted
 
 if TYPE_CHECKING:
     from llmbin_core.bintable import BinTable
@@ -77,5 +78,5 @@ def merge_bins(
 
     join_folders(folders, contigs, out, compress)
     table = read_bins(out / outputs.BINS_TABLE)
-    log.info("%d bins of %d samples", len(table.bins), len(folders))
+    log.info("%s of %s", counted(len(table.bins), "bin"), counted(len(folders), "sample"))
     return table

@@ -369,3 +369,4 @@ def test_numbers_as_a_person_says_them() -> None:
     assert [wording.duration(s) for s in (0, 59.94, 59.96, 3599.6)] == [
         "0.0 s", "59.9 s", "1 min 00 s", "1 h 00 min",
     ]  # fmt: skip
+    assert [wording.counted(n, "bin") for n in (0, 1, 2345)] == ["0 bins", "1 bin", "2,345 bins"]
