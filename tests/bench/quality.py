@@ -202,9 +202,12 @@ def depths_of(genomes: Sequence[Genome], table: ContigTable, samples: int) -> ND
 
 
 def usual(
-    hits: Sequence[MarkerHit], table: ContigTable, sets: MarkerSets, bins: Sequence[Mixture]
+    hits: Sequence[MarkerHit],
+    table: ContigTable,
+    sets: MarkerSets,
+    bins: Sequence[NDArray[np.integer]],
 ) -> NDArray[np.float64]:
-    """Completeness and contamination by the usual counting: float64 [bins, 2]."""
+    """Completeness and contamination of rows by the usual counting: float64 [bins, 2]."""
     cutoffs = {m.name: cutoff_of(m) or 0.0 for m in bundled_profiles().models}
     row_of = {name: row for row, name in enumerate(table.names)}
     on_contig: dict[int, set[str]] = defaultdict(set)
@@ -213,9 +216,9 @@ def usual(
         if hit.score >= cutoffs[hit.marker] and covered >= 0.4 * hit.profile_length:
             on_contig[row_of[hit.contig]].add(hit.marker)
     result = []
-    for mixture in bins:
+    for rows in bins:
         copies: dict[str, int] = defaultdict(int)
-        for row in mixture.rows.tolist():
+        for row in rows.tolist():
             for marker in on_contig.get(row, ()):
                 copies[marker] += 1
         result.append(_best_domain(copies, sets))
@@ -255,11 +258,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         bins = mixtures(genomes, table)
         depths = depths_of(genomes, table, o.samples)
         index = index_markers(hits, table, sets, depths)
-        quality = estimate(index, [b.rows for b in bins])
+        rows = [b.rows for b in bins]
+        quality = estimate(index, rows)
         truth = np.array([(b.completeness, b.contamination) for b in bins])
         ours = np.stack((quality.completeness, quality.contamination), axis=1)
         errors = np.concatenate(
-            (np.abs(ours - truth), np.abs(usual(hits, table, sets, bins) - truth)), axis=1
+            (np.abs(ours - truth), np.abs(usual(hits, table, sets, rows) - truth)), axis=1
         )
         for kind in dict.fromkeys(b.kind for b in bins):
             of_kind = errors[[b.kind == kind for b in bins]]
