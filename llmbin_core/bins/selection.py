@@ -51,7 +51,7 @@ def choose_bins(
         bp.
     choose : str
         ``bins``: bin by bin over all partitions, unless by its own estimate the best partition
-        has more good bins; ``partition``: the best partition as a whole.
+        is worth more; ``partition``: the best partition as a whole.
     vectors : Vectors, optional
         With them, mixed bins are split and partial ones joined where that scores better.
     circular : bool [n], optional
@@ -72,48 +72,47 @@ def choose_bins(
     if choose == "partition":
         return [*circles, *whole]
     apart = select_bins(candidates_of(labels, lengths, min_size), index, min_size)
-    chosen = max(apart, whole, key=lambda bins: good_bins(estimate(index, bins)))
+    chosen = _better(apart, whole, index)
     if vectors is None:
         return [*circles, *chosen]
     known = with_agreement(chosen, labels, lengths)
     found = proposals(known, labels, index, min_size, vectors)
     refined = select_bins([*known, *found], index, min_size) if found else chosen
-    return [*circles, *max(chosen, refined, key=lambda bins: good_bins(estimate(index, bins)))]
+    return [*circles, *_better(chosen, refined, index)]
 
 
-# The published choice: bins count once for each of these least completenesses and each of these
-# largest contaminations that they keep (%).
-_LEVELS = [(least, most) for least in (50, 70, 90) for most in (10, 5)]
+def worth_of(bins: Sequence[NDArray[np.int64]], index: MarkerIndex) -> float:
+    """Worth of disjoint bins: sum of the squares of completeness - 2 contamination above 0.
 
-
-def good_bins(quality: Quality) -> int:
-    """Bins that reach a level of quality, summed over the levels of the published choice."""
-    return sum(
-        int(((quality.completeness > least) & (quality.contamination < most)).sum())
-        for least, most in _LEVELS
-    )
-
-
-def partition_worth(partition: NDArray[np.int32], index: MarkerIndex) -> float:
-    """Sum over clusters of the square of completeness - 2 contamination where that is above 0.
-
-    The square makes one whole genome worth more than its pieces.
+    The square makes one whole genome worth more than its pieces. Unlike the published count of bins
+    over thresholds it does not turn on single bins close to one.
     """
-    found = estimate(index, clusters_of(partition, index.lengths, defaults.MIN_BIN_SIZE))
+    found = estimate(index, bins)
     worth = found.completeness - CONTAMINATION_WEIGHT * found.contamination
     return float((np.maximum(worth, 0) ** 2).sum())
+
+
+def partition_worth(
+    partition: NDArray[np.int32], index: MarkerIndex, min_size: int = defaults.MIN_BIN_SIZE
+) -> float:
+    """Worth of the clusters of a partition of at least `min_size` bp."""
+    return worth_of(clusters_of(partition, index.lengths, min_size), index)
 
 
 def _best_partition(
     labels: NDArray[np.int32], index: MarkerIndex, min_size: int
 ) -> NDArray[np.int32]:
-    """The partition with the most bins over all levels of quality; the first one on ties."""
-    best, most = 0, -1
-    for number, partition in enumerate(labels):
-        count = good_bins(estimate(index, clusters_of(partition, index.lengths, min_size)))
-        if count > most:
-            best, most = number, count
+    """The partition of the largest worth, the first one on ties; [0 or 1, n]."""
+    worth = [partition_worth(partition, index, min_size) for partition in labels]
+    best = worth.index(max(worth)) if worth else 0
     return labels[best : best + 1]
+
+
+def _better(
+    one: list[NDArray[np.int64]], other: list[NDArray[np.int64]], index: MarkerIndex
+) -> list[NDArray[np.int64]]:
+    """The bins of the larger worth; the first ones on ties."""
+    return max(one, other, key=lambda bins: worth_of(bins, index))
 
 
 def scores(

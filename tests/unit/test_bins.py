@@ -16,10 +16,10 @@ from llmbin_core.bins.proposals import Vectors
 from llmbin_core.bins.quality import estimate
 from llmbin_core.bins.selection import (
     choose_bins,
-    good_bins,
     partition_worth,
     scores,
     select_bins,
+    worth_of,
 )
 from llmbin_core.bins.writing import Depths, quality_class, write_bins
 from llmbin_core.contigs import ContigSet, ContigTable
@@ -210,10 +210,8 @@ def test_chosen_bins_are_disjoint_and_the_first_has_the_best_score(seed: int) ->
     (first,) = [k for k, c in enumerate(candidates) if set(c.rows) == set(bins[0])]
     assert every[first] == pytest.approx(every.max())
     # By its own estimate the choice is never worse than any one partition.
-    chosen = estimate(index, choose_bins(labels, index, 200_000))
-    for partition in labels:
-        alone = candidates_of(partition[None], CONTIGS.lengths, 200_000)
-        assert good_bins(chosen) >= good_bins(estimate(index, [c.rows for c in alone]))
+    chosen = worth_of(choose_bins(labels, index, 200_000), index)
+    assert all(chosen >= partition_worth(partition, index) for partition in labels)
 
 
 def test_one_whole_genome_is_worth_more_than_its_pieces_and_mixing_costs() -> None:
