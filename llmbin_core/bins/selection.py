@@ -26,6 +26,7 @@ from llmbin_core.bins.circular import circular_bins, without
 from llmbin_core.bins.markerindex import MarkerIndex
 from llmbin_core.bins.proposals import Vectors, proposals
 from llmbin_core.bins.quality import Quality, estimate
+from llmbin_core.bins.separation import separated
 
 CONTAMINATION_WEIGHT = 2.0
 SIZE_WEIGHT = 2.0  # per Mb
@@ -53,7 +54,8 @@ def choose_bins(
         ``bins``: bin by bin over all partitions, unless by its own estimate the best partition
         is worth more; ``partition``: the best partition as a whole.
     vectors : Vectors, optional
-        With them, mixed bins are split and partial ones joined where that scores better.
+        With them, mixed bins are split and partial ones joined where that scores better, and
+        genomes that lie apart become bins of their own.
     circular : bool [n], optional
         Circular contigs; those that are whole genomes are the first bins.
 
@@ -78,7 +80,10 @@ def choose_bins(
     known = with_agreement(chosen, labels, lengths)
     found = proposals(known, labels, index, min_size, vectors)
     refined = select_bins([*known, *found], index, min_size) if found else chosen
-    return [*circles, *_better(chosen, refined, index)]
+    refined = _better(chosen, refined, index)
+    parted = separated(refined, labels, index, min_size, vectors.latent)
+    # Never worth less than the best partition, whatever the latent says.
+    return [*circles, *(parted if worth_of(parted, index) >= worth_of(whole, index) else refined)]
 
 
 def worth_of(bins: Sequence[NDArray[np.int64]], index: MarkerIndex) -> float:
