@@ -76,8 +76,7 @@ def train(
     if per_sample:
         curves = trainer.train_each(samples, out, checkpoint)
     else:
-        of = counted(len(samples), "sample")
-        log.info("training on %s of %s", counted(_contigs(samples), "contig"), of)
+        log.info("training on %s", _amount(samples))
         curves = {sample or "": trainer.train(samples, out, checkpoint)}
     if curve_out is not None:
         write_curve(curve_out, curves)
@@ -104,8 +103,9 @@ def _checkpoint_of(checkpoint: Path, sample: str) -> Path:
     return checkpoint.with_name(f"{checkpoint.name}.{sample}") if sample else checkpoint
 
 
-def _contigs(samples: Sequence[Sample]) -> int:
-    return sum(len(sample.contigs) for sample in samples)
+def _amount(samples: Sequence[Sample]) -> str:
+    contigs = sum(len(sample.contigs) for sample in samples)
+    return f"{counted(contigs, 'contig')} of {counted(len(samples), 'sample')}"
 
 
 def _with_species(samples: Sequence[Sample], taxonomy: Path) -> list[Sample]:
@@ -124,7 +124,7 @@ def _with_species(samples: Sequence[Sample], taxonomy: Path) -> list[Sample]:
             f"{taxonomy}: tells the species of none of the contigs; check that its contigs are "
             f"named as in the features (such as '{samples[0].contigs.names[0]}')"
         )
-    log.info("%s: species of %d of %d contigs", taxonomy, labelled, _contigs(samples))
+    log.info("%s: species of %d contigs, of %s", taxonomy, labelled, _amount(samples))
     return named
 
 
