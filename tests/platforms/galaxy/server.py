@@ -83,8 +83,8 @@ class Server:
             _install(sys.executable, "-m", "venv", "--clear", str(tools))
             _install(str(tools / "bin" / "pip"), "install", "--quiet", "uv", f"planemo=={PLANEMO}")
             _install(uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(galaxy))
-            # Every job starts a Python with Galaxy's modules: uncompiled that takes seconds, each time
-            # anew where no bytecode is written.
+            # Every job imports Galaxy's modules: uncompiled that takes longer, each time anew where
+            # no bytecode is written.
             _install(uv, "pip", "install", "--quiet", "--compile-bytecode",
                      "--python", str(galaxy / "bin" / "python"),
                      f"galaxy-app=={GALAXY}", f"galaxy-web-apps=={GALAXY}")  # fmt: skip
