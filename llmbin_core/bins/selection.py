@@ -15,6 +15,7 @@ two terms the result depends on the weight of contamination and loses genomes.
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -94,7 +95,8 @@ def worth_of(bins: Sequence[NDArray[np.int64]], index: MarkerIndex) -> float:
     """
     found = estimate(index, bins)
     worth = found.completeness - CONTAMINATION_WEIGHT * found.contamination
-    return float((np.maximum(worth, 0) ** 2).sum())
+    # Exact, so that the same bins in another order are worth the same.
+    return math.fsum(np.maximum(worth, 0) ** 2)
 
 
 def partition_worth(

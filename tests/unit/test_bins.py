@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from llmbin_core.bins.candidates import candidates_of
@@ -192,6 +192,7 @@ def test_best_bins_of_different_partitions_are_combined() -> None:
 
 
 @settings(deadline=None)
+@example(1789)  # the best partition, its bins in another order
 @given(st.integers(0, 10_000))
 def test_chosen_bins_are_disjoint_and_the_first_has_the_best_score(seed: int) -> None:
     rng = np.random.default_rng(seed)
