@@ -31,6 +31,9 @@ from llmbin_core.bins.separation import separated
 
 CONTAMINATION_WEIGHT = 2.0
 SIZE_WEIGHT = 2.0  # per Mb
+# Worth differs by less when only what the estimates do not see differs, such as contigs without
+# markers: then score, gaps and agreement know better.
+_MARGIN = 0.01
 # How many changed candidates are estimated in one go.
 _BATCH = 4096
 
@@ -53,7 +56,7 @@ def choose_bins(
         bp.
     choose : str
         ``bins``: bin by bin over all partitions, unless by its own estimate the best partition
-        is worth more; ``partition``: the best partition as a whole.
+        is worth clearly more; ``partition``: the best partition as a whole.
     vectors : Vectors, optional
         With them, mixed bins are split and partial ones joined where that scores better, and
         genomes that lie apart become bins of their own.
@@ -75,16 +78,16 @@ def choose_bins(
     if choose == "partition":
         return [*circles, *whole]
     apart = select_bins(candidates_of(labels, lengths, min_size), index, min_size)
-    chosen = _better(apart, whole, index)
+    clearly = worth_of(whole, index) > (1 + _MARGIN) * worth_of(apart, index)
+    chosen = whole if clearly else apart
     if vectors is None:
         return [*circles, *chosen]
     known = with_agreement(chosen, labels, lengths)
     found = proposals(known, labels, index, min_size, vectors)
     refined = select_bins([*known, *found], index, min_size) if found else chosen
-    refined = _better(chosen, refined, index)
-    parted = separated(refined, labels, index, min_size, vectors.latent)
-    # Never worth less than the best partition, whatever the latent says.
-    return [*circles, *(parted if worth_of(parted, index) >= worth_of(whole, index) else refined)]
+    refined = max(chosen, refined, key=lambda bins: worth_of(bins, index))
+    # What lies apart is not in the estimate: two genomes in one bin are worth more to it.
+    return [*circles, *separated(refined, labels, index, min_size, vectors.latent)]
 
 
 def worth_of(bins: Sequence[NDArray[np.int64]], index: MarkerIndex) -> float:
@@ -113,13 +116,6 @@ def _best_partition(
     worth = [partition_worth(partition, index, min_size) for partition in labels]
     best = worth.index(max(worth)) if worth else 0
     return labels[best : best + 1]
-
-
-def _better(
-    one: list[NDArray[np.int64]], other: list[NDArray[np.int64]], index: MarkerIndex
-) -> list[NDArray[np.int64]]:
-    """The bins of the larger worth; the first ones on ties."""
-    return max(one, other, key=lambda bins: worth_of(bins, index))
 
 
 def scores(
