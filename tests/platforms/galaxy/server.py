@@ -171,8 +171,8 @@ def commands(work: Path) -> None:
     (work / "commands").mkdir(exist_ok=True)
     for tool in Path(sys.executable).parent.glob("llmbin*"):
         link = work / "commands" / tool.name
-        if not link.is_symlink():
-            link.symlink_to(tool)
+        link.unlink(missing_ok=True)
+        link.symlink_to(tool)
 
 
 def complaints(results: Sequence[dict[str, Any]]) -> list[str]:
