@@ -124,7 +124,7 @@ def _with_species(samples: Sequence[Sample], taxonomy: Path) -> list[Sample]:
             f"{taxonomy}: tells the species of none of the contigs; check that its contigs are "
             f"named as in the features (such as '{samples[0].contigs.names[0]}')"
         )
-    log.info("%s: species of %d contigs, of %s", taxonomy, labelled, _amount(samples))
+    log.info("%s: species of %d of %s", taxonomy, labelled, _amount(samples))
     return named
 
 
