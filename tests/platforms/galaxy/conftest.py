@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
 from server import NotInstalled, Server
 
 GALAXY = Path(__file__).resolve().parents[3] / "galaxy"
+
+
+# Tests that are told to end do so as at Ctrl-C, with the servers that they started.
+signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def _default_root() -> Path:

@@ -2,7 +2,7 @@
 
 Galaxy is published on PyPI as packages; planemo expects a clone of its repository. Of such a clone
 it uses two files alone, ``lib/galaxy/version.py`` and ``run.sh``: these are written here, and
-``run.sh`` starts the web server of the packages.
+``run.sh`` starts the web server of the packages, by ``web_server.py``.
 
 As a program, ``python server.py ROOT [COMMAND ...]`` installs, and runs a command of planemo.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -28,17 +29,25 @@ GALAXY = "26.1.2"
 PLANEMO = "0.75.47"
 # Of the administrator, in servers that planemo starts.
 KEY = "test_key"
+# A call of planemo, a test in it, and the start of a server that last longer will never end.
+CALL_SECONDS = 1800
+_TEST_SECONDS = 600
 _START_SECONDS = 600
 
+_WEB_SERVER = Path(__file__).resolve().with_name("web_server.py")
+
 # planemo calls it with options of Galaxy's own script, which mean nothing here; the address stands
-# in the configuration. Without Celery, tasks run in the web server and no broker is needed.
+# in the configuration. Settings that are given here are stronger than those of planemo: metadata
+# are a task of Celery like uploads, messages stay in the process, and nothing is downloaded.
 _RUN = """#!/bin/sh
 bind=$("{venv}/bin/python" -c 'import json, os
 print(json.load(open(os.environ["GALAXY_CONFIG_FILE"]))["gravity"]["gunicorn"]["bind"])')
 export PATH="$LLMBIN_COMMANDS:{venv}/bin:$PATH" VIRTUAL_ENV="{venv}"
-export GALAXY_CONFIG_OVERRIDE_ENABLE_CELERY_TASKS=false GALAXY_CONFIG_OVERRIDE_WATCH_TOOLS=false
+export GALAXY_CONFIG_OVERRIDE_METADATA_STRATEGY=directory_celery
+export GALAXY_CONFIG_OVERRIDE_AMQP_INTERNAL_CONNECTION=memory://
+export GALAXY_CONFIG_OVERRIDE_WATCH_TOOLS=false GALAXY_CONFIG_OVERRIDE_INVOLUCRO_AUTO_INIT=false
 cd "$(dirname "$0")"
-exec "{venv}/bin/uvicorn" --factory galaxy.webapps.galaxy.fast_factory:factory \\
+exec "{venv}/bin/uvicorn" --app-dir . --factory {application} \\
     --log-level warning --host "${{bind%%:*}}" --port "${{bind##*:}}"
 """
 
@@ -64,6 +73,10 @@ class Server:
         return self.root / "planemo" / "bin" / "python"
 
     @property
+    def _clone(self) -> Path:
+        return self.root / "galaxy"
+
+    @property
     def _stamp(self) -> Path:
         return self.root / f"installed-{GALAXY}-{PLANEMO}"
 
@@ -75,37 +88,49 @@ class Server:
         NotInstalled
             With the end of what the installer said.
         """
-        if self._stamp.exists():
-            return
-        tools, galaxy = self.root / "planemo", self.root / "galaxy" / ".venv"
+        if not self._stamp.exists():
+            try:
+                self._install_packages()
+            except OSError as error:
+                raise NotInstalled(str(error)) from error
+            self._stamp.touch()
+        self._write_clone()
+
+    def _install_packages(self) -> None:
+        tools, galaxy = self.root / "planemo", self._clone / ".venv"
         uv = str(tools / "bin" / "uv")
-        try:
-            _install(sys.executable, "-m", "venv", "--clear", str(tools))
-            _install(str(tools / "bin" / "pip"), "install", "--quiet", "uv", f"planemo=={PLANEMO}")
-            _install(uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(galaxy))
-            # Every job imports Galaxy's modules: uncompiled that takes longer, each time anew where
-            # no bytecode is written.
-            _install(uv, "pip", "install", "--quiet", "--compile-bytecode",
-                     "--python", str(galaxy / "bin" / "python"),
-                     f"galaxy-app=={GALAXY}", f"galaxy-web-apps=={GALAXY}")  # fmt: skip
-        except OSError as error:
-            raise NotInstalled(str(error)) from error
-        clone = galaxy.parent
+        _install(sys.executable, "-m", "venv", "--clear", str(tools))
+        _install(str(tools / "bin" / "pip"), "install", "--quiet", "uv", f"planemo=={PLANEMO}")
+        _install(uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(galaxy))
+        # Every server imports Galaxy's modules: uncompiled that takes longer, each time anew where
+        # no bytecode is written.
+        _install(uv, "pip", "install", "--quiet", "--compile-bytecode",
+                 "--python", str(galaxy / "bin" / "python"),
+                 f"galaxy-app=={GALAXY}", f"galaxy-web-apps=={GALAXY}")  # fmt: skip
+
+    def _write_clone(self) -> None:
+        """Write what planemo looks for, also where an earlier version of this file installed."""
+        clone = self._clone
         (clone / "lib" / "galaxy").mkdir(parents=True, exist_ok=True)
         (clone / "lib" / "galaxy" / "version.py").write_text(f'VERSION = "{GALAXY}"\n')
-        (clone / "run.sh").write_text(_RUN.format(venv=galaxy))
+        shutil.copyfile(_WEB_SERVER, clone / _WEB_SERVER.name)
+        script = _RUN.format(venv=clone / ".venv", application=f"{_WEB_SERVER.stem}:factory")
+        (clone / "run.sh").write_text(script)
         (clone / "run.sh").chmod(0o755)
-        self._stamp.touch()
 
     def call(self, work: Path, *command: str | Path) -> subprocess.CompletedProcess[str]:
         """Run a command of planemo; its two outputs come as one text, which `planemo.log` holds."""
         log = work / "planemo.log"
         with open(log, "w", encoding="utf-8") as handle:
-            done = subprocess.run(
-                (self.planemo, *command),
-                cwd=work, env=self.environment(work), check=False,
-                stdout=handle, stderr=subprocess.STDOUT,
-            )  # fmt: skip
+            try:
+                # A server that planemo started ends where planemo does.
+                done = subprocess.run(
+                    (self.planemo, *command),
+                    cwd=work, env=self.environment(work), check=False,
+                    stdout=handle, stderr=subprocess.STDOUT, timeout=CALL_SECONDS,
+                )  # fmt: skip
+            except subprocess.TimeoutExpired as error:
+                raise AssertionError(f"{error}:\n{_end(log)}") from error
         text = log.read_text(encoding="utf-8", errors="replace")
         return subprocess.CompletedProcess(done.args, done.returncode, text)
 
@@ -113,8 +138,8 @@ class Server:
         """Start Galaxy, run the tests of tools or workflows, stop it; the result of every test."""
         output = work / "results.json"
         done = self.call(
-            work, "test", *self.options(), "--test_output", work / "results.html",
-            "--test_output_json", output, *arguments,
+            work, "test", *self.options(), "--test_timeout", str(_TEST_SECONDS),
+            "--test_output", work / "results.html", "--test_output_json", output, *arguments,
         )  # fmt: skip
         if not output.exists():
             raise AssertionError(f"no test was run:\n{done.stdout[-4000:]}")
@@ -137,7 +162,9 @@ class Server:
                 start_new_session=True,
             )  # fmt: skip
             try:
-                _wait_for(address, process)
+                if not _answers(address, process):
+                    end = _end(work / "serve.log")
+                    raise AssertionError(f"the server did not start:\n{end}")
                 yield address
             finally:
                 # planemo, the script it runs and the web server.
@@ -147,7 +174,7 @@ class Server:
     def options(self) -> tuple[str | Path, ...]:
         """What planemo has to be told to start this Galaxy."""
         return (
-            "--galaxy_root", self.root / "galaxy", "--skip_venv",
+            "--galaxy_root", self._clone, "--skip_venv",
             "--no_dependency_resolution", "--no_conda_auto_init", "--job_workers", "4",
         )  # fmt: skip
 
@@ -190,7 +217,7 @@ def _complaint(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _wait_for(address: str, process: subprocess.Popen[bytes]) -> None:
+def _answers(address: str, process: subprocess.Popen[bytes]) -> bool:
     end = time.monotonic() + _START_SECONDS
     while time.monotonic() < end and process.poll() is None:
         try:
@@ -198,8 +225,12 @@ def _wait_for(address: str, process: subprocess.Popen[bytes]) -> None:
         except (urllib.error.URLError, TimeoutError):
             time.sleep(2)
         else:
-            return
-    raise AssertionError("the server did not start")
+            return True
+    return False
+
+
+def _end(log: Path) -> str:
+    return log.read_text(encoding="utf-8", errors="replace")[-4000:]
 
 
 def _install(*command: str) -> None:

@@ -6,7 +6,7 @@ import json
 import subprocess
 from pathlib import Path
 
-from server import KEY, Server, commands
+from server import CALL_SECONDS, KEY, Server, commands
 
 HERE = Path(__file__).resolve().parent
 
@@ -66,5 +66,7 @@ def test_person(galaxy: Server, files: Path, tmp_path: Path) -> None:
 
 
 def _call(*command: str | Path) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=CALL_SECONDS
+    )
     assert done.returncode == 0, done.stdout + done.stderr
