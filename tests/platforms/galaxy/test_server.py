@@ -92,7 +92,10 @@ def image(files: Path) -> Iterator[str]:
 def test_in_the_image(galaxy: Server, files: Path, tmp_path: Path, image: str) -> None:
     # Nothing of LLMBin is on the PATH of jobs: what runs is in the image.
     tool = files / "tools" / "llmbin" / "llmbin.xml"
-    check(galaxy, tmp_path, tool_tests([tool]), "--docker", tool)
+    # Jobs have no environment that would name the engine.
+    engine = os.environ.get("DOCKER_HOST")
+    host = ("--docker_host", engine) if engine else ()
+    check(galaxy, tmp_path, tool_tests([tool]), "--docker", *host, tool)
 
 
 def _docker(*arguments: str) -> subprocess.CompletedProcess[str]:
