@@ -36,19 +36,16 @@ _START_SECONDS = 600
 
 _WEB_SERVER = Path(__file__).resolve().with_name("web_server.py")
 
-# planemo calls it with options of Galaxy's own script, which mean nothing here; the address stands
-# in the configuration. Settings that are given here are stronger than those of planemo: metadata
-# are a task of Celery like uploads, messages stay in the process, and nothing is downloaded.
+# planemo calls it with options of Galaxy's own script, which mean nothing here. Settings that are
+# given here are stronger than those of planemo: metadata are a task of Celery like uploads,
+# messages stay in the process, and nothing is downloaded.
 _RUN = """#!/bin/sh
-bind=$("{venv}/bin/python" -c 'import json, os
-print(json.load(open(os.environ["GALAXY_CONFIG_FILE"]))["gravity"]["gunicorn"]["bind"])')
 export PATH="$LLMBIN_COMMANDS:{venv}/bin:$PATH" VIRTUAL_ENV="{venv}"
 export GALAXY_CONFIG_OVERRIDE_METADATA_STRATEGY=directory_celery
 export GALAXY_CONFIG_OVERRIDE_AMQP_INTERNAL_CONNECTION=memory://
 export GALAXY_CONFIG_OVERRIDE_WATCH_TOOLS=false GALAXY_CONFIG_OVERRIDE_INVOLUCRO_AUTO_INIT=false
 cd "$(dirname "$0")"
-exec "{venv}/bin/uvicorn" --app-dir . --factory {application} \\
-    --log-level warning --host "${{bind%%:*}}" --port "${{bind##*:}}"
+exec "{venv}/bin/python" {program}
 """
 
 
@@ -114,8 +111,7 @@ class Server:
         (clone / "lib" / "galaxy").mkdir(parents=True, exist_ok=True)
         (clone / "lib" / "galaxy" / "version.py").write_text(f'VERSION = "{GALAXY}"\n')
         shutil.copyfile(_WEB_SERVER, clone / _WEB_SERVER.name)
-        script = _RUN.format(venv=clone / ".venv", application=f"{_WEB_SERVER.stem}:factory")
-        (clone / "run.sh").write_text(script)
+        (clone / "run.sh").write_text(_RUN.format(venv=clone / ".venv", program=_WEB_SERVER.name))
         (clone / "run.sh").chmod(0o755)
 
     def call(self, work: Path, *command: str | Path) -> subprocess.CompletedProcess[str]:
