@@ -41,7 +41,7 @@ def factory() -> Any:
 def _start_worker(celery_app: Any) -> None:
     from celery.concurrency.thread import TaskPool
 
-    class Threads(TaskPool):  # type: ignore[misc]
+    class Threads(TaskPool):
         """Threads that leave others of this process alone: those of jobs wait for tasks."""
 
         task_join_will_block = False
@@ -81,7 +81,7 @@ def main() -> None:
     import uvicorn
 
     sockets = _folder_of_sockets()
-    # uvicorn passes the signal on when it has answered the last request.
+    # uvicorn passes the signal on after the last answer.
     signal.signal(signal.SIGTERM, lambda *_: _end(sockets))
     configuration = json.loads(Path(os.environ["GALAXY_CONFIG_FILE"]).read_text(encoding="utf-8"))
     host, _, port = configuration["gravity"]["gunicorn"]["bind"].rpartition(":")
