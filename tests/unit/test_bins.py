@@ -15,6 +15,7 @@ from llmbin_core.bins.markerindex import MarkerIndex, index_markers
 from llmbin_core.bins.proposals import Vectors
 from llmbin_core.bins.quality import estimate
 from llmbin_core.bins.selection import (
+    best_first,
     choose_bins,
     partition_worth,
     scores,
@@ -212,6 +213,19 @@ def test_chosen_bins_are_disjoint_and_the_first_has_the_best_score(seed: int) ->
     # By its own estimate the choice is never clearly worse than any one partition.
     chosen = worth_of(choose_bins(labels, index, 200_000), index)
     assert all(1.01 * chosen >= partition_worth(partition, index) for partition in labels)
+
+
+@given(st.permutations(range(5)))
+def test_bins_are_named_from_the_best_whatever_order_they_were_found_in(order: list[int]) -> None:
+    index, (a, b, c) = genomes()
+    # Two whole genomes, two halves of one, two genomes in one.
+    bins = [np.array(rows) for rows in (a, b, c[:2], c[2:], a + b)]
+    found = [rows.tolist() for rows in best_first([bins[k] for k in order], index)]
+    quality = estimate(index, [np.array(rows) for rows in found])
+    worth = quality.completeness - 2 * quality.contamination
+    assert all(worth[k] >= worth[k + 1] - 0.01 for k in range(4))
+    equal = [rows for rows in found if rows in (a, b)]
+    assert equal == sorted((a, b), key=lambda rows: (-len(rows), rows[0]))
 
 
 def test_one_whole_genome_is_worth_more_than_its_pieces_and_mixing_costs() -> None:
