@@ -66,7 +66,7 @@ def choose_bins(
     Returns
     -------
     list of int64 [size]
-        Rows of the contigs of each bin, see `best_first`.
+        Rows of the contigs of each bin; `best_first` orders them.
     """
     circles = []
     if circular is not None:
@@ -77,11 +77,11 @@ def choose_bins(
         chosen = _bin_by_bin(labels, index, min_size, chosen)
         if vectors is not None:
             chosen = _refined(chosen, labels, index, min_size, vectors)
-    return best_first([*circles, *chosen], index)
+    return [*circles, *chosen]
 
 
-def best_first(bins: Sequence[NDArray[np.int64]], index: MarkerIndex) -> list[NDArray[np.int64]]:
-    """The bins by their worth in percent, to two digits; of the same worth the largest first.
+def best_first(bins: Sequence[NDArray[np.int64]], index: MarkerIndex) -> list[int]:
+    """Numbers of the bins by their worth in percent, to two digits; of the same the largest first.
 
     The order in which they were chosen hangs on digits of the agreement that differ between
     processors.
@@ -89,8 +89,7 @@ def best_first(bins: Sequence[NDArray[np.int64]], index: MarkerIndex) -> list[ND
     found = estimate(index, bins)
     worth = np.round(found.completeness - CONTAMINATION_WEIGHT * found.contamination, 2)
     bp = [int(index.lengths[rows].sum()) for rows in bins]
-    order = sorted(range(len(bins)), key=lambda b: (-worth[b], -bp[b], bins[b].min()))
-    return [bins[b] for b in order]
+    return sorted(range(len(bins)), key=lambda b: (-worth[b], -bp[b], bins[b].min()))
 
 
 def _bin_by_bin(

@@ -94,6 +94,20 @@ def test_copies_of_strains_that_differ_in_depth_are_contamination() -> None:
         assert q.redundancy[0] == pytest.approx(50 - extra)
 
 
+def test_two_whole_strains_of_the_same_depth_are_contamination() -> None:
+    # Twelve markers on as many contigs, of which the first few are there twice.
+    sets = {"bacteria": tuple((f"M{i}",) for i in range(N))}
+
+    def found(twice: int) -> tuple[float, float]:
+        once = [hit(i, f"M{i}", i) for i in range(N)]
+        again = [hit((i + 1) % N, f"M{i}", i) for i in range(twice)]
+        q = estimate(index_markers(once + again, ENDLESS, sets), [np.arange(N)])
+        return float(q.contamination[0]), float(q.redundancy[0])
+
+    assert found(3) == pytest.approx((0, 25))
+    assert found(N) == pytest.approx((100, 0))
+
+
 def test_short_contigs_show_more_markers_than_they_hold_bases() -> None:
     # 350 bp beyond each contig of 350 bp: every marker shows in two pieces. With half of the
     # pieces 1 - 1/2^2 = 3/4 of the markers show.
@@ -220,7 +234,8 @@ def test_bins_are_named_from_the_best_whatever_order_they_were_found_in(order: l
     index, (a, b, c) = genomes()
     # Two whole genomes, two halves of one, two genomes in one.
     bins = [np.array(rows) for rows in (a, b, c[:2], c[2:], a + b)]
-    found = [rows.tolist() for rows in best_first([bins[k] for k in order], index)]
+    shuffled = [bins[k] for k in order]
+    found = [shuffled[k].tolist() for k in best_first(shuffled, index)]
     quality = estimate(index, [np.array(rows) for rows in found])
     worth = quality.completeness - 2 * quality.contamination
     assert all(worth[k] >= worth[k + 1] - 0.01 for k in range(4))
