@@ -11,6 +11,7 @@ from dataclasses import astuple, dataclass, field, fields
 from pathlib import Path
 from typing import TypeVar
 
+from llmbin_core.contigs import ContigTable
 from llmbin_core.errors import InputError
 from llmbin_core.files import open_decompressed, write_text
 
@@ -97,6 +98,39 @@ def read_markers(path: Path) -> list[MarkerHit]:
             hits.append(_parse(line))
         except ValueError as error:
             raise InputError(f"{path}: line {number}: {error}; {remedy}") from None
+    return hits
+
+
+def read_markers_of(path: Path, contigs: ContigTable, *, part: bool = False) -> list[MarkerHit]:
+    """Read a table of marker genes of an assembly.
+
+    Parameters
+    ----------
+    path : Path
+    contigs : ContigTable
+    part : bool
+        The contigs are a part of the assembly, which may have no marker gene.
+
+    Raises
+    ------
+    InputError
+        As `read_markers`; the table was made of other contigs: a gene lies beyond the end of its
+        contig, or there are genes and none of them is on these contigs.
+    """
+    hits = read_markers(path)
+    length_of = dict(zip(contigs.names, contigs.lengths.tolist(), strict=True))
+    remedy = "give the table that llmbin-markers made of these contigs"
+    for hit in hits:
+        if hit.end > length_of.get(hit.contig, hit.end):
+            raise InputError(
+                f"{path}: a gene of {hit.marker} ends at base {hit.end} of contig '{hit.contig}', "
+                f"which has {length_of[hit.contig]} bp; {remedy}"
+            )
+    if hits and not part and not any(hit.contig in length_of for hit in hits):
+        raise InputError(
+            f"{path}: has genes of contigs such as '{hits[0].contig}', and none of these contigs "
+            f"(such as '{next(iter(contigs.names), '')}'); {remedy}"
+        )
     return hits
 
 

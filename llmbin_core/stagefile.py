@@ -188,12 +188,40 @@ def check_join(files: Sequence[StageFile]) -> None:
         if first.contigs.digest != other.contigs.digest:
             difference = first.contigs.first_difference(other.contigs)
             raise InputError(f"{pair}: {difference}; make both from the same contigs")
-        for key, label in (("seed", "random seed"), ("n_views", "number of views")):
-            mine, theirs = getattr(first.provenance, key), getattr(other.provenance, key)
-            if mine is not None and theirs is not None and mine != theirs:
-                raise InputError(
-                    f"{pair}: {label} {mine} and {theirs}; make both with the same one"
-                )
+        _check_same_views(first, other)
+
+
+def _check_same_views(one: StageFile, other: StageFile) -> None:
+    for key, label in (("seed", "random seed"), ("n_views", "number of views")):
+        mine, theirs = getattr(one.provenance, key), getattr(other.provenance, key)
+        if mine is not None and theirs is not None and mine != theirs:
+            raise InputError(
+                f"{one.path} and {other.path} do not belong together: {label} {mine} and {theirs}; "
+                "make both with the same one"
+            )
+
+
+def rows_for(file: StageFile, tensor: str, part: StageFile) -> NDArray[Any]:
+    """A tensor of the contigs of another stage file, which may be fewer, such as one sample's.
+
+    Raises
+    ------
+    InputError
+        Contigs are missing or have another length, or random seed or number of views differ.
+    """
+    row_of = {name: row for row, name in enumerate(file.contigs.names)}
+    rows = [row_of.get(name, -1) for name in part.contigs.names]
+    what = f"{file.path} and {part.path} do not belong together: contig"
+    for name, row, length in zip(part.contigs.names, rows, part.contigs.lengths, strict=True):
+        if row < 0:
+            raise InputError(f"{what} '{name}' is missing in {file.path}; make both from the same")
+        if file.contigs.lengths[row] != length:
+            raise InputError(
+                f"{what} '{name}' has {file.contigs.lengths[row]} and {length} bp; make both from "
+                "the same contigs"
+            )
+    _check_same_views(file, part)
+    return np.asarray(file.tensors[tensor][rows])
 
 
 def check_same_contigs(file: StageFile, contigs: ContigTable, source: Path) -> None:

@@ -55,6 +55,7 @@ def drop_outliers(
     index: MarkerIndex,
     latent: NDArray[np.float32],
     depths: NDArray[np.float32],
+    min_size: int,
 ) -> tuple[list[NDArray[np.int64]], list[Outlier]]:
     """Flag outliers and take out those without which their bin scores higher.
 
@@ -67,6 +68,8 @@ def drop_outliers(
         Unit vectors.
     depths : float32 [n, S]
         Mean depth (x).
+    min_size : int
+        No bin is made smaller (bp).
 
     Returns
     -------
@@ -81,7 +84,7 @@ def drop_outliers(
         by_depth = depth_deviation(depths[rows], lengths)
         by_latent = latent_deviation(latent[rows], lengths)
         out = np.flatnonzero((by_depth > _FAR_OUT) & (by_latent > _FAR_OUT))
-        worse = _better_without(rows, out, index)
+        worse = _better_without(rows, out, index, min_size)
         kept.append(np.delete(rows, out[worse]))
         found += [
             Outlier(int(rows[i]), number, float(by_depth[i]), float(by_latent[i]), bool(moved))
@@ -125,10 +128,29 @@ def _weighted_median(values: NDArray[np.floating], weights: NDArray[np.int64]) -
 
 
 def _better_without(
-    rows: NDArray[np.int64], out: NDArray[np.int64], index: MarkerIndex
+    rows: NDArray[np.int64], out: NDArray[np.int64], index: MarkerIndex, min_size: int
 ) -> NDArray[np.bool_]:
-    """For each outlier, whether the bin scores higher without it; agreement stays the same."""
-    parts = [rows, *(np.delete(rows, i) for i in out)]
-    sizes = np.array([index.lengths[part].sum() for part in parts])
-    worth = scores(estimate(index, parts), np.zeros(len(parts)), sizes)
-    return np.asarray(worth[1:] > worth[0])
+    """For each outlier, whether the bin scores higher without it and those taken out before.
+
+    Two contigs with the two copies of a marker each contaminate the bin, but one of them belongs
+    to it: one is taken out at a time, the one that gains most first.
+    """
+    gains = _worth(rows, [out[[i]] for i in range(len(out))], index) - _worth(
+        rows, [out[:0]], index
+    )
+    moved = np.zeros(len(out), dtype=np.bool_)
+    for i in np.argsort(-gains, kind="stable")[: int((gains > 0).sum())].tolist():
+        without = moved.copy()
+        without[i] = True
+        before, after = _worth(rows, [out[moved], out[without]], index)
+        moved[i] = after > before and index.lengths[np.delete(rows, out[without])].sum() >= min_size
+    return moved
+
+
+def _worth(
+    rows: NDArray[np.int64], taken: Sequence[NDArray[np.int64]], index: MarkerIndex
+) -> NDArray[np.float64]:
+    """Score of a bin without some of its contigs, for each choice of them; agreement stays."""
+    parts = [np.delete(rows, some) for some in taken]
+    sizes = np.array([index.lengths[part].sum() for part in parts], dtype=np.int64)
+    return scores(estimate(index, parts), np.zeros(len(parts)), sizes)

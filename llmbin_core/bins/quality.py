@@ -7,7 +7,9 @@ counted as a copy is made for fragmented assemblies:
 * hits on disjoint spans of a profile are pieces of one copy;
 * copies that share most amino-acid 5-mers of the part they have in common are the same gene
   assembled twice (redundancy), not contamination. That holds for the two sides of a gene cut by a
-  contig end as well: assemblers leave an overlap of one k-mer there.
+  contig end as well: assemblers leave an overlap of one k-mer there;
+* where a large share of all markers is there twice in that way, two strains are, whatever their
+  depths: those copies are contamination.
 """
 
 from __future__ import annotations
@@ -23,6 +25,9 @@ from llmbin_core.bins.markerindex import MarkerIndex
 # A copy shows at least this part of the profile (less the slack); shorter pieces are often
 # paralogues that share one motif with the family.
 _SECOND_COPY = 0.35
+# Share of the markers found that may be redundant: of true genomes of the development sets at most
+# a quarter was assembled twice. Fewer copies than five are no share.
+_MOST_REDUNDANT, _LEAST_COPIES = 1 / 3, 5
 # Bases beyond the end of a contig whose markers it still shows, as fitted on 12 genomes of the
 # training set in pieces of N50 2.5 to 50 kb (tests/bench/quality.py): about a third of a gene.
 _SHOWN_BEYOND = 350
@@ -42,7 +47,8 @@ class Quality:
     Attributes
     ----------
     completeness, contamination, redundancy : float64
-        Percent. Redundancy counts copies nearly identical to another one of the bin.
+        Percent. Redundancy counts copies nearly identical to another one of the bin, unless there
+        are so many that they are contamination.
     error : float64
         Standard error of the completeness, percent points.
     domain : int64
@@ -88,6 +94,9 @@ def estimate(index: MarkerIndex, bins: Sequence[NDArray[np.integer]]) -> Quality
     extra = total(index.set_weights, copies - 1)[of_domain]
     again = total(index.set_weights, redundant)[of_domain]
     reduced = _is_reduced(index, found + extra, bp)
+    many = np.bincount(bin_of, redundant, k) >= _LEAST_COPIES
+    strains = many & (again > _MOST_REDUNDANT * found)
+    extra, again = np.where(strains, extra + again, extra), np.where(strains, 0, again)
     # Markers that a genome lacks are neither found nor found again.
     expected = np.where(reduced, _REDUCED_KEEP, 1)
     complete = _share_of_genome(found / expected, sizes, bp)

@@ -66,28 +66,58 @@ def choose_bins(
     Returns
     -------
     list of int64 [size]
-        Rows of the contigs of each bin, best bin first.
+        Rows of the contigs of each bin; `best_first` orders them.
     """
-    lengths = index.lengths
     circles = []
     if circular is not None:
         circles = circular_bins(circular, labels, index, min_size)
         labels = without(labels, circles)
-    best = _best_partition(labels, index, min_size)
-    whole = select_bins(candidates_of(best, lengths, min_size), index, min_size)
-    if choose == "partition":
-        return [*circles, *whole]
-    apart = select_bins(candidates_of(labels, lengths, min_size), index, min_size)
+    chosen = _best_partition(labels, index, min_size)
+    if choose == "bins":
+        chosen = _bin_by_bin(labels, index, min_size, chosen)
+        if vectors is not None:
+            chosen = _refined(chosen, labels, index, min_size, vectors)
+    return [*circles, *chosen]
+
+
+def best_first(bins: Sequence[NDArray[np.int64]], index: MarkerIndex) -> list[int]:
+    """Numbers of the bins by their worth in percent, to two digits; of the same the largest first.
+
+    The order in which they were chosen hangs on digits of the agreement that differ between
+    processors.
+    """
+    found = estimate(index, bins)
+    worth = np.round(found.completeness - CONTAMINATION_WEIGHT * found.contamination, 2)
+    bp = [int(index.lengths[rows].sum()) for rows in bins]
+    return sorted(range(len(bins)), key=lambda b: (-worth[b], -bp[b], bins[b].min()))
+
+
+def _bin_by_bin(
+    labels: NDArray[np.int32],
+    index: MarkerIndex,
+    min_size: int,
+    whole: list[NDArray[np.int64]],
+) -> list[NDArray[np.int64]]:
+    """The best bins of all partitions, or `whole`, those of the best partition."""
+    apart = select_bins(candidates_of(labels, index.lengths, min_size), index, min_size)
     clearly = worth_of(whole, index) > (1 + _MARGIN) * worth_of(apart, index)
-    chosen = whole if clearly else apart
-    if vectors is None:
-        return [*circles, *chosen]
-    known = with_agreement(chosen, labels, lengths)
+    return whole if clearly else apart
+
+
+def _refined(
+    chosen: list[NDArray[np.int64]],
+    labels: NDArray[np.int32],
+    index: MarkerIndex,
+    min_size: int,
+    vectors: Vectors,
+) -> list[NDArray[np.int64]]:
+    """The bins with mixed ones split, parts joined, and what lies apart cut."""
+    known = with_agreement(chosen, labels, index.lengths)
     found = proposals(known, labels, index, min_size, vectors)
     refined = select_bins([*known, *found], index, min_size) if found else chosen
     refined = max(chosen, refined, key=lambda bins: worth_of(bins, index))
     # What lies apart is not in the estimate: two genomes in one bin are worth more to it.
-    return [*circles, *separated(refined, labels, index, min_size, vectors.latent)]
+    return separated(refined, labels, index, min_size, vectors.latent)
 
 
 def worth_of(bins: Sequence[NDArray[np.int64]], index: MarkerIndex) -> float:
@@ -111,11 +141,10 @@ def partition_worth(
 
 def _best_partition(
     labels: NDArray[np.int32], index: MarkerIndex, min_size: int
-) -> NDArray[np.int32]:
-    """The partition of the largest worth, the first one on ties; [0 or 1, n]."""
+) -> list[NDArray[np.int64]]:
+    """The bins of the partition of the largest worth, the first one on ties."""
     worth = [partition_worth(partition, index, min_size) for partition in labels]
-    best = worth.index(max(worth)) if worth else 0
-    return labels[best : best + 1]
+    return clusters_of(labels[worth.index(max(worth))], index.lengths, min_size) if worth else []
 
 
 def scores(

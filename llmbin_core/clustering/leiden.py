@@ -33,7 +33,8 @@ from llmbin_core import progress
 from llmbin_core.clustering.graph import Graph
 
 # Two seeds share up to 2 x 100 neighbours of weight at most 1, and communities of whole genomes
-# attract a seed with the weights of all its edges: this is far above both.
+# attract a seed with the weights of all its edges: this is far above both. Scaled weights are
+# larger, at most by the length of the longest contig in kb.
 _REPULSION = 1e4
 # Further iterations move few contigs (measured: quality within 0.01 % of convergence).
 _ITERATIONS = 3
@@ -163,7 +164,8 @@ def _partition(setting: LeidenSetting) -> NDArray[np.int32]:
     if setting.scaled:
         weights *= np.sqrt(sizes[part.edges[:, 0]] * sizes[part.edges[:, 1]])
     pairs_of_bases = max(sizes.sum() * (sizes.sum() - 0.001) / 2, 1e-6)
-    repulsion = np.full(graph.ecount() - len(weights), -_REPULSION)
+    largest = sizes.max(initial=1) if setting.scaled else 1.0
+    repulsion = np.full(graph.ecount() - len(weights), -_REPULSION * largest)
     igraph.set_random_number_generator(random.Random(setting.random_seed))
     found = graph.community_leiden(
         objective_function="CPM",

@@ -61,10 +61,12 @@ def batches(
     epoch: int,
     halves: Sequence[NDArray[np.int64]] | None = None,
 ) -> Iterator[Batch]:
-    """All contigs of all samples once, shuffled.
+    """All contigs once, shuffled.
 
     A batch holds contigs of one sample: the negatives of a contig are contigs that it could be
-    binned with. A sample gives batches in proportion to its contigs.
+    binned with. A sample gives batches in proportion to its contigs. Samples that share their
+    contigs (alignments to one assembly) take turns: contigs of one genome are negatives of each
+    other, and seeing all pairs once per sample drives them further apart than once.
 
     Parameters
     ----------
@@ -77,10 +79,12 @@ def batches(
     """
     rng = np.random.default_rng([options.seed, epoch])
     plan: list[tuple[int, NDArray[np.int64]]] = []
-    for number, sample in enumerate(samples):
-        order = rng.permutation(len(sample.contigs))
+    for group in _of_same_contigs(samples):
+        order = rng.permutation(len(samples[group[0]].contigs))
         count = max(1, round(len(order) / options.batch_size))
-        plan += [(number, part) for part in np.array_split(order, count) if len(part) > 1]
+        for turn, part in enumerate(np.array_split(order, count), epoch):
+            if len(part) > 1:
+                plan.append((group[turn % len(group)], part))
     for item in rng.permutation(len(plan)):
         number, rows = plan[item]
         sample = samples[number]
@@ -98,6 +102,14 @@ def batches(
             chosen.shape[1],
             None if sample.species is None else sample.species[rows],
         )
+
+
+def _of_same_contigs(samples: Sequence[Sample]) -> list[list[int]]:
+    """Numbers of the samples, those that share their contigs together."""
+    groups: dict[str, list[int]] = {}
+    for number, sample in enumerate(samples):
+        groups.setdefault(sample.contigs.digest, []).append(number)
+    return list(groups.values())
 
 
 def halves_of(sample: Sample) -> NDArray[np.int64]:

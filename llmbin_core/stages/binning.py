@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmbin_core import defaults, outputs
-from llmbin_core.errors import InputError, UsageError
+from llmbin_core.errors import UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from llmbin_core.bins.writing import Depths
     from llmbin_core.bintable import BinTable
     from llmbin_core.bysample import SampleSummary
-    from llmbin_core.contigs import ContigSet, ContigTable
+    from llmbin_core.contigs import ContigSet
     from llmbin_core.markertable import MarkerHit, MarkerSets
     from llmbin_core.stagefile import StageFile
 
@@ -68,15 +68,16 @@ def cluster(
     """
     from llmbin_core.bysample import join_labels
     from llmbin_core.files import fingerprint
-    from llmbin_core.markertable import read_markers
+    from llmbin_core.markertable import read_markers_of
     from llmbin_core.stagefile import Provenance, read_stage, write_stage
 
     file, parts = _samples_of(read_stage(latent, "latent"), sample)
+    hits = read_markers_of(markers, file.contigs, part=sample is not None)
     chosen = {k: p for k, p in parts.items() if not k or len(p[0]) >= min_sample_contigs}
     for name in parts.keys() - chosen.keys():
         log.warning("sample %s has %d contigs: left out", name, len(parts[name][0]))
     how: dict[str, Any] = {"grid": grid, "reads": reads, "random_seed": seed}
-    work = partial(_partition, hits=read_markers(markers), **how)
+    work = partial(_partition, hits=hits, **how)
     depths = read_stage(coverage, "coverage") if coverage else None
     labels, settings = _cluster_all(chosen, depths, work, threads)
     read = [latent, markers, *([coverage] if coverage else [])]
@@ -101,9 +102,10 @@ def _cluster_all(
 ) -> tuple[list[tuple[NDArray[np.int64], NDArray[np.int32]]], list[dict[str, Any]]]:
     """Rows and labels of all samples, and how the most partitions of one were made."""
     from llmbin_core.bysample import map_samples
+    from llmbin_core.stagefile import rows_for
 
     jobs = [
-        (part, None if depths is None else _rows_of(depths, "mean", part.contigs)[:, 0])
+        (part, None if depths is None else rows_for(depths, "mean", part)[:, 0])
         for _, part in parts.values()
     ]
     labels, settings = [], list[dict[str, Any]]()
@@ -201,27 +203,33 @@ def make_bins(
     from llmbin_core.bins.writing import write_bins
     from llmbin_core.bintable import read_bins
     from llmbin_core.bysample import write_samples
-    from llmbin_core.markertable import read_marker_sets, read_markers
+    from llmbin_core.markertable import read_marker_sets, read_markers_of
     from llmbin_core.stagefile import read_stage
 
     file = read_stage(partitions, "partitions")
+    _check_usage(file, latent, coverage, prefix)
     sample = sample or file.provenance.options.get("sample")
     assembly, depths = _assembly_of(file, contigs, coverage, sample)
     file, parts = _samples_of(file, sample)
-    several = file.provenance.options.get("separator") is not None
-    if several and prefix != defaults.PREFIX:
-        raise UsageError(f"--prefix {prefix} has no effect: bins are named after their samples")
-    domains, hits = read_marker_sets(sets), read_markers(markers)
+    domains = read_marker_sets(sets)
+    hits = read_markers_of(markers, assembly.table, part=sample is not None)
     choose_own = partial(
         _choose, hits=hits, sets=domains, latent=latent, size=min_bin_size, choose=choose
     )
     bins, names, quality, outliers = _choose_all(parts, depths, contigs, prefix, choose_own)
     write_bins(out, assembly, bins, quality, tuple(domains), depths, compress, names)
     write_outliers(out / outputs.OUTLIERS, outliers)
-    if several:
+    if file.provenance.options.get("separator") is not None:
         write_samples(out / outputs.SAMPLES_TABLE, _summaries(file, parts, bins))
     _announce(bins, file, min_bin_size)
     return read_bins(out / outputs.BINS_TABLE)
+
+
+def _check_usage(file: StageFile, latent: Path | None, coverage: Path | None, prefix: str) -> None:
+    if latent is not None and coverage is None:
+        raise UsageError("--latent needs --coverage: outliers are told by both; give both, or none")
+    if prefix != defaults.PREFIX and file.provenance.options.get("separator") is not None:
+        raise UsageError(f"--prefix {prefix} has no effect: bins are named after their samples")
 
 
 def _assembly_of(
@@ -296,35 +304,25 @@ def _choose(
     from llmbin_core.bins.outliers import drop_outliers
     from llmbin_core.bins.proposals import Vectors
     from llmbin_core.bins.quality import estimate
-    from llmbin_core.bins.selection import choose_bins
+    from llmbin_core.bins.selection import best_first, choose_bins
     from llmbin_core.bysample import own_partitions
-    from llmbin_core.stagefile import read_stage
+    from llmbin_core.stagefile import read_stage, rows_for
 
     index = index_markers(hits, file.contigs, sets, depths)
     labels = own_partitions(file.tensors["labels"])
     closed = np.array([name in circular for name in file.contigs.names], dtype=np.bool_)
     vectors = None
     if latent is not None and depths is not None:
-        own = _rows_of(read_stage(latent, "latent"), "latent", file.contigs)
+        own = rows_for(read_stage(latent, "latent"), "latent", file)
         vectors = Vectors(own, depths)
     bins = choose_bins(labels, index, size, choose, vectors, closed)
     outliers: list[Outlier] = []
     if vectors is not None:
-        bins, outliers = drop_outliers(bins, index, *vectors)
+        bins, outliers = drop_outliers(bins, index, *vectors, size)
+    order = best_first(bins, index)
+    bins = [bins[b] for b in order]
+    outliers = [replace(o, bin=order.index(o.bin)) for o in outliers]
     return bins, estimate(index, bins), outliers
-
-
-def _rows_of(file: StageFile, tensor: str, contigs: ContigTable) -> NDArray[np.float32]:
-    """A tensor of some contigs from the file of all, or of their sample."""
-    row_of = {name: row for row, name in enumerate(file.contigs.names)}
-    missing = next((name for name in contigs.names if name not in row_of), None)
-    if missing is not None:
-        raise InputError(
-            f"{file.path}: has no {file.provenance.schema} of contig '{missing}'; give the file "
-            "made of the same contigs"
-        )
-    values: NDArray[np.float32] = file.tensors[tensor]
-    return values[[row_of[name] for name in contigs.names]]
 
 
 def _join(qualities: Sequence[Quality]) -> Quality:

@@ -15,6 +15,7 @@ from llmbin_core.bins.markerindex import MarkerIndex, index_markers
 from llmbin_core.bins.proposals import Vectors
 from llmbin_core.bins.quality import estimate
 from llmbin_core.bins.selection import (
+    best_first,
     choose_bins,
     partition_worth,
     scores,
@@ -91,6 +92,20 @@ def test_copies_of_strains_that_differ_in_depth_are_contamination() -> None:
         q = estimate(index_markers(hits, ENDLESS, SETS, depths), rows)
         assert q.contamination[0] == pytest.approx(extra)
         assert q.redundancy[0] == pytest.approx(50 - extra)
+
+
+def test_two_whole_strains_of_the_same_depth_are_contamination() -> None:
+    # Twelve markers on as many contigs, of which the first few are there twice.
+    sets = {"bacteria": tuple((f"M{i}",) for i in range(N))}
+
+    def found(twice: int) -> tuple[float, float]:
+        once = [hit(i, f"M{i}", i) for i in range(N)]
+        again = [hit((i + 1) % N, f"M{i}", i) for i in range(twice)]
+        q = estimate(index_markers(once + again, ENDLESS, sets), [np.arange(N)])
+        return float(q.contamination[0]), float(q.redundancy[0])
+
+    assert found(3) == pytest.approx((0, 25))
+    assert found(N) == pytest.approx((100, 0))
 
 
 def test_short_contigs_show_more_markers_than_they_hold_bases() -> None:
@@ -212,6 +227,20 @@ def test_chosen_bins_are_disjoint_and_the_first_has_the_best_score(seed: int) ->
     # By its own estimate the choice is never clearly worse than any one partition.
     chosen = worth_of(choose_bins(labels, index, 200_000), index)
     assert all(1.01 * chosen >= partition_worth(partition, index) for partition in labels)
+
+
+@given(st.permutations(range(5)))
+def test_bins_are_named_from_the_best_whatever_order_they_were_found_in(order: list[int]) -> None:
+    index, (a, b, c) = genomes()
+    # Two whole genomes, two halves of one, two genomes in one.
+    bins = [np.array(rows) for rows in (a, b, c[:2], c[2:], a + b)]
+    shuffled = [bins[k] for k in order]
+    found = [shuffled[k].tolist() for k in best_first(shuffled, index)]
+    quality = estimate(index, [np.array(rows) for rows in found])
+    worth = quality.completeness - 2 * quality.contamination
+    assert all(worth[k] >= worth[k + 1] - 0.01 for k in range(4))
+    equal = [rows for rows in found if rows in (a, b)]
+    assert equal == sorted((a, b), key=lambda rows: (-len(rows), rows[0]))
 
 
 def test_one_whole_genome_is_worth_more_than_its_pieces_and_mixing_costs() -> None:

@@ -15,6 +15,7 @@ from llmbin_core.bins.outliers import (
     latent_deviation,
     write_outliers,
 )
+from llmbin_core.bins.quality import estimate
 from llmbin_core.contigs import ContigTable
 from llmbin_core.markertable import MarkerHit
 
@@ -45,7 +46,7 @@ def test_a_contig_far_out_in_depth_and_latent_is_flagged_and_in_one_of_them_is_n
     latent, depths = community()
     latent[5] = latent[6] = np.eye(WIDTH)[1]
     depths[6] = depths[7] = (300, 1, 5)
-    bins, outliers = drop_outliers([np.arange(N)], index_of((0, "A", "ACDEF")), latent, depths)
+    bins, outliers = drop_outliers([np.arange(N)], index_of((0, "A", "ACDEF")), latent, depths, 0)
     assert [(o.row, o.bin, o.moved) for o in outliers] == [(6, 0, False)]
     assert outliers[0].depth_z > 3 < outliers[0].latent_z
     assert bins[0].tolist() == list(range(N))
@@ -55,9 +56,34 @@ def test_an_outlier_leaves_a_bin_that_scores_higher_without_it() -> None:
     latent, depths = community()
     latent[6], depths[6] = np.eye(WIDTH)[1], (300, 1, 5)
     index = index_of((0, "A", "ACDEF"), (6, "A", "GHIKL"), (1, "B", "MNPQR"))
-    bins, (outlier,) = drop_outliers([np.arange(N)], index, latent, depths)
+    bins, (outlier,) = drop_outliers([np.arange(N)], index, latent, depths, 0)
     assert outlier.moved
     assert bins[0].tolist() == [i for i in range(N) if i != 6]
+
+
+def two_outliers_with_a_copy_each() -> tuple[Arrays, MarkerIndex]:
+    """Contigs 6 and 7 hold the only two copies of a marker and are out, each in its own way."""
+    latent, depths = community()
+    latent[6], latent[7] = np.eye(WIDTH)[1:3]
+    depths[6], depths[7] = (300, 1, 5), (1, 300, 5)
+    return (latent, depths), index_of((6, "A", "ACDEF"), (7, "A", "GHIKL"), (1, "B", "MNPQR"))
+
+
+def test_of_two_outliers_with_the_copies_of_a_marker_one_stays() -> None:
+    arrays, index = two_outliers_with_a_copy_each()
+    (rows,), outliers = drop_outliers([np.arange(N)], index, *arrays, 0)
+    assert [o.row for o in outliers] == [6, 7]
+    assert sum(o.moved for o in outliers) == 1
+    quality = estimate(index, [rows])
+    assert quality.completeness[0] == pytest.approx(100)
+    assert quality.contamination[0] == 0
+
+
+def test_no_bin_becomes_smaller_than_the_least_size() -> None:
+    arrays, index = two_outliers_with_a_copy_each()
+    (rows,), outliers = drop_outliers([np.arange(N)], index, *arrays, N * 50_000)
+    assert len(rows) == N
+    assert not any(o.moved for o in outliers)
 
 
 def test_deviations_are_robust_z_scores() -> None:

@@ -126,16 +126,17 @@ def test_quality_is_that_of_leidenalg_on_the_same_function() -> None:
     assert judged.quality() >= 0.999 * theirs.quality()
 
 
-def test_seeds_never_share_a_community() -> None:
+@pytest.mark.parametrize(("size", "scaled"), [(5000, False), (1_000_000, False), (1_000_000, True)])
+def test_seeds_never_share_a_community(size: int, scaled: bool) -> None:
     points, truth = blobs()
     graph = neighbour_graph(points, 20)
     # Three seeds in the first genome: it must fall apart, the others stay whole.
     seeds = np.array([0, 1, 2, 60, 100])
-    settings = leiden_grid((50, 100), (0.1, 0.3), (0.5, 1), (True,))
-    labels = leiden_partitions(graph, np.full(len(points), 5000), seeds, settings)
+    settings = leiden_grid((50, 100), (0.1, 0.3), (0.05, 0.5, 1), (True,), scaled=scaled)
+    labels = leiden_partitions(graph, np.full(len(points), size), seeds, settings)
     for partition in labels:
         assert len(set(partition[seeds].tolist())) == len(seeds)
-    free = leiden_partitions(graph, np.full(len(points), 5000), NONE, settings)
+    free = leiden_partitions(graph, np.full(len(points), size), NONE, settings)
     assert any(len(set(partition[truth == 0].tolist())) == 1 for partition in free)
 
 

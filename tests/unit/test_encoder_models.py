@@ -81,6 +81,28 @@ def test_batches_are_of_one_sample_and_hold_every_contig_once() -> None:
     assert all(len(set(v)) == len(v) for v in seen.values())
 
 
+def test_samples_with_the_same_contigs_take_turns() -> None:
+    one = sample(90, seed=1)
+    shift = np.float32(100)
+    other = replace(one, features={n: v + shift for n, v in one.features.items()})
+    options = TrainingOptions(batch_size=30, views_per_step=2)
+    row_of = {row.tobytes(): k for k, row in enumerate(one.features["composition"][:, 0])}
+    row_of |= {row.tobytes(): k for k, row in enumerate(other.features["composition"][:, 0])}
+    turns = np.zeros((2, 90), dtype=int)
+    for epoch in range(40):
+        seen = []
+        for batch in batches([one, other], options, epoch):
+            whole = np.split(batch.features["composition"], batch.n_views)[0]
+            rows = [row_of[row.tobytes()] for row in whole]
+            turns[int(whole.mean() > shift / 2), rows] += 1
+            seen += rows
+        assert sorted(seen) == list(range(90))
+    # Every contig about as often in either sample: 40 turns, six standard deviations.
+    assert (turns.sum(axis=0) == 40).all()
+    assert (np.abs(turns[0] - 20) < 19).all()
+    assert turns[0].sum() == turns[1].sum()
+
+
 def neighbours_of_the_same_genome(model: object, one: Sample) -> float:
     latent = encode(model, one, CPU)  # type: ignore[arg-type]
     similarity = latent @ latent.T

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from llmbin_core.contigs import ContigTable
 from llmbin_core.errors import InputError
-from llmbin_core.markertable import COLUMNS, MarkerHit, read_markers, write_markers
+from llmbin_core.markertable import (
+    COLUMNS,
+    MarkerHit,
+    read_markers,
+    read_markers_of,
+    write_markers,
+)
 
 hits_strategy = st.builds(
     MarkerHit,
@@ -74,3 +82,22 @@ def test_line_with_too_few_columns(tmp_path: Path) -> None:
     path.write_text("\t".join(COLUMNS) + "\nc\trpsB\n")
     with pytest.raises(InputError, match="2 columns instead of 12"):
         read_markers(path)
+
+
+def hit_of(contig: str, end: int) -> MarkerHit:
+    return MarkerHit(contig, "rpsB", 99.0, 1e-9, 1, 100, 100, 1, end, 1, "", "MKL")
+
+
+def test_a_table_of_another_assembly_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "markers.tsv"
+    write_markers(path, [hit_of("k141_1", 900), hit_of("k141_2", 300)])
+    both = ContigTable(("k141_1", "k141_2"), np.array([1000, 1000]))
+    assert len(read_markers_of(path, both)) == 2
+    shorter = ContigTable(both.names, np.array([800, 1000]))
+    with pytest.raises(InputError, match="ends at base 900 of contig 'k141_1', which has 800 bp"):
+        read_markers_of(path, shorter)
+    other = ContigTable(("NODE_1",), np.array([1000]))
+    with pytest.raises(InputError, match="contigs such as 'k141_1', and none of these contigs"):
+        read_markers_of(path, other)
+    # A sample of several may have no marker gene.
+    assert len(read_markers_of(path, other, part=True)) == 2

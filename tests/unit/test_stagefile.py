@@ -20,6 +20,7 @@ from llmbin_core.stagefile import (
     merge_shards,
     read_provenance,
     read_stage,
+    rows_for,
     shard_rows,
     write_stage,
 )
@@ -118,3 +119,22 @@ def test_merging_shards_gives_the_unsharded_bytes(tmp_path: Path) -> None:
         merge_shards([parts[1], parts[1]])
     with pytest.raises(InputError, match="is a whole file"):
         merge_shards([read_stage(tmp_path / "whole")])
+
+
+def test_rows_for_a_part_and_refusal_of_others(tmp_path: Path) -> None:
+    whole = write_stage(tmp_path / "whole", CONTIGS, VALUES, PROVENANCE)
+
+    def part(names: tuple[str, ...], lengths: list[int], seed: int = 3) -> StageFile:
+        table = ContigTable(names, np.array(lengths))
+        provenance = replace(PROVENANCE, seed=seed)
+        return write_stage(tmp_path / "part", table, {"x": np.zeros(len(names))}, provenance)
+
+    found = rows_for(whole, "composition", part(("c:d", "a"), [3000, 1000]))
+    np.testing.assert_array_equal(found, VALUES["composition"][[2, 0]])
+    for names, lengths, seed, message in (
+        (("a", "z"), [1000, 5], 3, "contig 'z' is missing in .*whole"),
+        (("a",), [1001], 3, "contig 'a' has 1000 and 1001 bp"),
+        (("a",), [1000], 4, "random seed 3 and 4"),
+    ):
+        with pytest.raises(InputError, match=message):
+            rows_for(whole, "composition", part(names, lengths, seed))
