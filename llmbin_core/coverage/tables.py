@@ -105,6 +105,21 @@ def read_depth_table(path: Path, contigs: ContigTable) -> list[TableColumn]:
     ]
 
 
+def samples_of_table(path: Path) -> list[str]:
+    """Names of the samples of a depth table, by its first line.
+
+    Raises
+    ------
+    InputError
+        An unknown format.
+    """
+    with open_decompressed(path) as handle:
+        first = handle.readline()
+    if not first:
+        raise InputError(f"{path}: is empty; {_ACCEPTED}")
+    return _layout(path, _fields(path, 1, first)).samples
+
+
 def _fields(path: Path, number: int, raw: bytes) -> list[str]:
     try:
         return raw.decode().rstrip("\r\n").split("\t")
