@@ -36,6 +36,7 @@ def cluster(
     coverage: Path | None = None,
     sample: str | None = None,
     min_sample_contigs: int = defaults.MIN_SAMPLE_CONTIGS,
+    min_bin_size: int = defaults.MIN_BIN_SIZE,
     grid: str = defaults.GRID,
     reads: str = defaults.READS,
     seed: int = defaults.RANDOM_SEED,
@@ -57,6 +58,8 @@ def cluster(
         Cluster this sample alone; the output holds its contigs and no others.
     min_sample_contigs : int
         Samples with fewer contigs are left out, where there are several.
+    min_bin_size : int
+        Smaller clusters (bp) do not count when partitions are compared; as for `make_bins`.
     grid : str
         ``default``, or ``full`` for the 120 published settings.
     reads : str
@@ -77,6 +80,7 @@ def cluster(
     for name in parts.keys() - chosen.keys():
         log.warning("sample %s has %d contigs: left out", name, len(parts[name][0]))
     how: dict[str, Any] = {"grid": grid, "reads": reads, "random_seed": seed}
+    how["min_bin_size"] = min_bin_size
     work = partial(_partition, hits=hits, **how)
     depths = read_stage(coverage, "coverage") if coverage else None
     labels, settings = _cluster_all(chosen, depths, work, threads)
@@ -118,7 +122,9 @@ def _cluster_all(
     return labels, settings
 
 
-def _partition(job: _Job, threads: int, *, hits: Sequence[MarkerHit], **how: Any) -> _Partitions:
+def _partition(
+    job: _Job, threads: int, *, hits: Sequence[MarkerHit], min_bin_size: int, **how: Any
+) -> _Partitions:
     from llmbin_core.bins.markerindex import index_markers
     from llmbin_core.bins.selection import partition_worth
     from llmbin_core.clustering.grid import partitions
@@ -128,7 +134,8 @@ def _partition(job: _Job, threads: int, *, hits: Sequence[MarkerHit], **how: Any
     if hits:
         # Partitions are compared with each other only, so every marker may count in every bin.
         every = {"all": [[m] for m in sorted({h.marker for h in hits})]}
-        worth = partial(partition_worth, index=index_markers(hits, file.contigs, every))
+        index = index_markers(hits, file.contigs, every)
+        worth = partial(partition_worth, index=index, min_size=min_bin_size)
     latent: NDArray[np.float32] = file.tensors["latent"]
     return partitions(
         latent, file.contigs, hits, depths=depths, worth=worth, threads=threads, **how
@@ -353,7 +360,8 @@ def _summaries(
     lengths, least = file.contigs.lengths, file.provenance.options["min_sample_contigs"]
     found = []
     for name, (rows, _) in parts.items():
-        own = [b for b in bins if b[0] in rows]
+        held = set(rows.tolist())
+        own = [b for b in bins if int(b[0]) in held]
         skipped = f"fewer than {least} contigs" if len(rows) < least else ""
         bp, binned = int(lengths[rows].sum()), sum(int(lengths[b].sum()) for b in own)
         found.append(SampleSummary(name, len(rows), bp, len(own), binned, skipped))
