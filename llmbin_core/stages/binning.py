@@ -56,18 +56,15 @@ def cluster(
         Output of coverage; its depths take part in the density clustering of long reads.
     sample : str, optional
         Cluster this sample alone; the output holds its contigs and no others.
-    min_sample_contigs : int
-        Samples with fewer contigs are left out, where there are several.
-    min_bin_size : int
-        Smaller clusters (bp) do not count when partitions are compared; as for `make_bins`.
+    min_sample_contigs, min_bin_size : int
+        Samples with fewer contigs are left out, where there are several; clusters of fewer bp do
+        not count when partitions are compared, as for `make_bins`.
     grid : str
         ``default``, or ``full`` for the 120 published settings.
     reads : str
         ``long`` and ``hybrid`` add density clustering.
-    seed : int
-        Random seed of Leiden and k-means.
-    threads : int
-        Processes.
+    seed, threads : int
+        Random seed of Leiden and k-means; processes.
     """
     from llmbin_core.bysample import join_labels
     from llmbin_core.files import fingerprint
@@ -84,14 +81,13 @@ def cluster(
     work = partial(_partition, hits=hits, **how)
     depths = read_stage(coverage, "coverage") if coverage else None
     labels, settings = _cluster_all(chosen, depths, work, threads)
-    read = [latent, markers, *([coverage] if coverage else [])]
-    inputs = {path.name: fingerprint(path) for path in read}
+    inputs = {path.name: fingerprint(path) for path in (latent, markers, coverage) if path}
     p = file.provenance
     options = how | {"partitions": settings, "sample": sample}
     options |= {"separator": p.options.get("separator"), "min_sample_contigs": min_sample_contigs}
     provenance = Provenance("partitions", p.seed, p.n_views, options, inputs)
-    joined = join_labels(labels, len(file.contigs))
-    return write_stage(out, file.contigs, {"labels": joined}, provenance)
+    tensors = {"labels": join_labels(labels, len(file.contigs))}
+    return write_stage(out, file.contigs, tensors, provenance)
 
 
 _Job = tuple["StageFile", "NDArray[np.float32] | None"]
