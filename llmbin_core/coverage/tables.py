@@ -111,11 +111,11 @@ def samples_of_table(path: Path) -> list[str]:
     Raises
     ------
     InputError
-        An unknown format.
+        See `read_depth_table`.
     """
     with open_decompressed(path) as handle:
-        first = handle.readline()
-    if not first:
+        first = next(iter(handle), None)
+    if first is None:
         raise InputError(f"{path}: is empty; {_ACCEPTED}")
     return _layout(path, _fields(path, 1, first)).samples
 
