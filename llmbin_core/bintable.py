@@ -21,7 +21,8 @@ COLUMNS = {
     "gc": ("GC (%)", "Share of G and C."),
     "completeness": (
         "completeness (%)",
-        "Share of the single-copy marker genes of its domain that were found.",
+        "Share of the genome that is there: by its marker genes, corrected for cut genes and for "
+        "those that reduced genomes lack.",
     ),
     "completeness_error": (
         "completeness, standard error (points)",

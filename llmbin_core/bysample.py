@@ -209,8 +209,14 @@ def join_labels(
 
 
 def own_partitions(labels: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Without the partitions that `join_labels` added for other samples."""
-    return labels[(labels >= 0).any(axis=1)]
+    """Without the partitions that `join_labels` added for other samples; labels begin at 0.
+
+    What works on labels allocates by the largest one, which grew with all the samples before.
+    """
+    own = labels[(labels >= 0).any(axis=1)]
+    out, largest = own < 0, np.iinfo(own.dtype).max
+    first = np.where(out, largest, own).min(axis=1, keepdims=True, initial=largest)
+    return np.where(out, np.int32(-1), own - first)
 
 
 def map_samples(

@@ -211,6 +211,7 @@ def _cluster(o: RunOptions) -> Stage:
             "reads": o.reads,
             "seed": o.seed,
             "min_sample_contigs": o.min_sample_contigs,
+            "min_bin_size": o.min_bin_size,
         },
         {"threads": o.threads},
     )

@@ -99,8 +99,22 @@ class RunOptions:
             raise UsageError(
                 "--circular belongs to one assembly: prepare each of them on its own, and join them"
             )
+        self._check_depths()
         self._check_samples()
         self._check_training()
+
+    def _check_depths(self) -> None:
+        if self.bams:
+            return
+        # `reads` is not among them: it adds density clustering, whatever the depths come from.
+        of_alignments: dict[str, tuple[object, object]] = {
+            "min-mapq": (self.min_mapq, defaults.MIN_MAPQ),
+            "min-identity": (self.min_identity, defaults.MIN_IDENTITY),
+            "reference": (self.reference, None),
+        }
+        for name, (given, default) in of_alignments.items():
+            if given != default:
+                raise UsageError(f"--{name} has no effect with --depth-table; leave it out")
 
     def _check_samples(self) -> None:
         if self.multi_sample not in defaults.MULTI_SAMPLE:
@@ -114,6 +128,11 @@ class RunOptions:
             )
         if self.multi_sample == "no" and self.per_sample:
             raise UsageError("--model-per-sample has no effect with --multi-sample no")
+        if self.split_by is not None and self.prefix != defaults.PREFIX:
+            raise UsageError(
+                f"--prefix {self.prefix} has no effect: bins are named after their samples; leave "
+                "it out"
+            )
         if self.assembly_names and len(self.assembly_names) != len(self.contigs):
             raise UsageError(
                 f"{len(self.contigs)} assemblies but {len(self.assembly_names)} --assembly-names; "
@@ -135,15 +154,26 @@ class RunOptions:
 
     @property
     def mode(self) -> str:
-        """How samples and assemblies belong together; with one assembly ``auto`` is ``no``."""
-        if len(self.contigs) > 1 or self.multi_sample == "yes":
+        """How samples and assemblies belong together; with one assembly ``auto`` is ``no``.
+
+        A depth table holds one or several samples: its first line is read.
+        """
+        if self.split_by is not None:
             return "multi-sample"
-        return "single-sample" if len(self.bams or self.depth_tables) == 1 else "co-assembly"
+        return "single-sample" if self._count_samples() == 1 else "co-assembly"
+
+    def _count_samples(self) -> int:
+        if self.bams:
+            return len(self.bams)
+        from llmbin_core.coverage.tables import samples_of_table
+
+        return sum(len(samples_of_table(path)) for path in self.depth_tables)
 
     @property
     def split_by(self) -> str | None:
         """The separator where the contigs of each sample are binned on their own."""
-        return self.separator if self.mode == "multi-sample" else None
+        several = len(self.contigs) > 1 or self.multi_sample == "yes"
+        return self.separator if several else None
 
 
 def resolve_mode(options: RunOptions) -> RunOptions:
@@ -154,7 +184,8 @@ def resolve_mode(options: RunOptions) -> RunOptions:
     InputError
         The assembly is missing or is not one.
     UsageError
-        A model for each of several samples is wanted, and there are none.
+        A model for each of several samples is wanted, and there are none; or names of bins are, and
+        there are several.
     """
     if len(options.contigs) > 1 or options.multi_sample != "auto":
         return options

@@ -43,14 +43,14 @@ def add_views(cli: Cli) -> None:
     )
 
 
-def add_reads(cli: Cli) -> None:
-    """``--reads``."""
+def add_reads(cli: Cli, more: str = "") -> None:
+    """``--reads``, with more to say of it."""
     cli.main.add_argument(
         "--reads",
         choices=defaults.READ_KINDS,
         default=defaults.READS,
         help="what was assembled and mapped; long (HiFi, ONT) and hybrid (long and short ones): "
-        "split reads are counted once, and density clustering adds candidates",
+        f"split reads are counted once, and density clustering adds candidates{more}",
     )
 
 
@@ -258,11 +258,16 @@ def add_grid(cli: Cli) -> None:
     )
 
 
+def add_min_bin_size(cli: Cli, help: str) -> None:
+    """``--min-bin-size``."""
+    cli.main.add_argument(
+        "--min-bin-size", type=natural, default=defaults.MIN_BIN_SIZE, metavar="BP", help=help
+    )
+
+
 def add_bin_options(cli: Cli) -> None:
     """How bins are chosen and written."""
-    add = cli.main.add_argument
-    add("--min-bin-size", type=natural, default=defaults.MIN_BIN_SIZE, metavar="BP",
-        help="smaller bins are not written")  # fmt: skip
+    add_min_bin_size(cli, "smaller bins are not written")
     add = cli.advanced.add_argument
     add("--choose", choices=defaults.CHOICES, default=defaults.CHOOSE,
         help="bins: bin by bin over all partitions; partition: the best partition as a "

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from llmbin_tools._common import make_parser, run_tool
 from llmbin_tools._options import (
     add_grid,
     add_join,
+    add_min_bin_size,
     add_min_sample_contigs,
     add_out,
     add_reads,
@@ -46,13 +48,15 @@ def _parser() -> argparse.ArgumentParser:
     add_out(cli)
     add_reads(cli)
     add_sample(cli, "cluster")
+    add_min_bin_size(cli, "smaller bins do not count where the grid is refined; as for llmbin-bin")
     add_min_sample_contigs(cli)
     add_grid(cli)
     return cli.parser
 
 
 def _body(args: argparse.Namespace) -> None:
-    unused = {"grid": defaults.GRID, "seed": defaults.RANDOM_SEED, "reads": defaults.READS}
+    unused: dict[str, Any] = {"grid": defaults.GRID, "seed": defaults.RANDOM_SEED}
+    unused |= {"reads": defaults.READS, "min_bin_size": defaults.MIN_BIN_SIZE}
     check_join(args, ["markers"], unused | {"min_sample_contigs": defaults.MIN_SAMPLE_CONTIGS})
     if args.coverage and args.reads == defaults.READS:
         raise UsageError(f"--coverage has no effect with --reads {args.reads}; leave it out")
@@ -69,6 +73,7 @@ def _body(args: argparse.Namespace) -> None:
         coverage=args.coverage,
         sample=args.sample,
         min_sample_contigs=args.min_sample_contigs,
+        min_bin_size=args.min_bin_size,
         grid=args.grid,
         reads=args.reads,
         seed=args.seed,

@@ -43,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
         device=True,
     )
     _add_main(cli)
-    add_reads(cli)
+    add_reads(cli, "; with --depth-table the latter alone")
     add_circular(cli)
     add_bin_options(cli)
     _add_run_control(cli)

@@ -45,7 +45,8 @@ GRIDS: dict[str, tuple[dict[str, Any], ...]] = {
             "scaled": True,
         },
     ),
-    # The 120 settings of the published method; nothing is run beside them.
+    # The 120 settings of the published method. They are not refined; k-means and density are run
+    # beside them as beside the others.
     "full": (
         {
             "percentiles": (50, 80, 100),

@@ -165,6 +165,7 @@ def merge_coverage(files: Sequence[StageFile]) -> StageFile:
         mine = file.provenance
         if mine.schema != SCHEMA:
             raise InputError(f"{file.path}: holds {mine.schema}, not {SCHEMA}; leave it out")
+        _check_sources(files[0], file)
         for key in _SHARED:
             one, other = first.options.get(key), mine.options.get(key)
             if one != other:
@@ -191,6 +192,17 @@ def merge_coverage(files: Sequence[StageFile]) -> StageFile:
         [pair for file in files for pair in file.provenance.inputs.items()],
     )
     return StageFile(files[0].path, files[0].contigs, whole.provenance, whole.tensors)
+
+
+def _check_sources(first: StageFile, other: StageFile) -> None:
+    """Refuse depths of alignments beside those of a table, which share no option."""
+    kinds = [file.provenance.options.get("per_view") for file in (first, other)]
+    if kinds[0] != kinds[1]:
+        views, whole = (first, other) if kinds[0] else (other, first)
+        raise InputError(
+            f"{first.path} and {other.path} do not belong together: {views.path} was made from "
+            f"alignments and {whole.path} from a depth table; make both from the same kind of file"
+        )
 
 
 def _join_inputs(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:

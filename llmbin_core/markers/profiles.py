@@ -84,7 +84,8 @@ def load_profiles(path: Path, marker_sets: Path | None = None) -> Profiles:
         HMMER 3 protein profiles, plain or compressed.
     marker_sets : Path, optional
         CheckM marker-set file (``.ms``) whose markers are names or accessions of the profiles.
-        Without it each profile is a set of its own.
+        Without it each profile is a set of its own. A domain without a marker among the profiles
+        is left out.
 
     Raises
     ------
@@ -99,8 +100,10 @@ def load_profiles(path: Path, marker_sets: Path | None = None) -> Profiles:
     sets = {}
     for domain, groups in read_checkm_sets(marker_sets).items():
         found = (tuple(known[name] for name in group if name in known) for group in groups)
-        sets[domain] = tuple(group for group in found if group)
-    if not any(sets.values()):
+        # Nothing can be said of the completeness of genomes without a marker.
+        if kept := tuple(group for group in found if group):
+            sets[domain] = kept
+    if not sets:
         raise InputError(
             f"{marker_sets}: none of its markers is a name or accession in {path}; "
             "give the marker sets made for these profiles"

@@ -36,6 +36,7 @@ def cluster(
     coverage: Path | None = None,
     sample: str | None = None,
     min_sample_contigs: int = defaults.MIN_SAMPLE_CONTIGS,
+    min_bin_size: int = defaults.MIN_BIN_SIZE,
     grid: str = defaults.GRID,
     reads: str = defaults.READS,
     seed: int = defaults.RANDOM_SEED,
@@ -55,21 +56,20 @@ def cluster(
         Output of coverage; its depths take part in the density clustering of long reads.
     sample : str, optional
         Cluster this sample alone; the output holds its contigs and no others.
-    min_sample_contigs : int
-        Samples with fewer contigs are left out, where there are several.
+    min_sample_contigs, min_bin_size : int
+        Samples with fewer contigs are left out, where there are several; clusters of fewer bp do
+        not count when partitions are compared, as for `make_bins`.
     grid : str
         ``default``, or ``full`` for the 120 published settings.
     reads : str
         ``long`` and ``hybrid`` add density clustering.
-    seed : int
-        Random seed of Leiden and k-means.
-    threads : int
-        Processes.
+    seed, threads : int
+        Random seed of Leiden and k-means; processes.
     """
     from llmbin_core.bysample import join_labels
     from llmbin_core.files import fingerprint
     from llmbin_core.markertable import read_markers_of
-    from llmbin_core.stagefile import Provenance, read_stage, write_stage
+    from llmbin_core.stagefile import Provenance, read_stage, rows_for, write_stage
 
     file, parts = _samples_of(read_stage(latent, "latent"), sample)
     hits = read_markers_of(markers, file.contigs, part=sample is not None)
@@ -77,36 +77,37 @@ def cluster(
     for name in parts.keys() - chosen.keys():
         log.warning("sample %s has %d contigs: left out", name, len(parts[name][0]))
     how: dict[str, Any] = {"grid": grid, "reads": reads, "random_seed": seed}
-    work = partial(_partition, hits=hits, **how)
-    depths = read_stage(coverage, "coverage") if coverage else None
-    labels, settings = _cluster_all(chosen, depths, work, threads)
-    read = [latent, markers, *([coverage] if coverage else [])]
-    inputs = {path.name: fingerprint(path) for path in read}
+    how["min_bin_size"] = min_bin_size
+    work = partial(_partition, markers=sorted({h.marker for h in hits}), **how)
+    depths = rows_for(read_stage(coverage, "coverage"), "mean", file)[:, 0] if coverage else None
+    labels, settings = _cluster_all(chosen, depths, _by_sample(hits, chosen), work, threads)
+    inputs = {path.name: fingerprint(path) for path in (latent, markers, coverage) if path}
     p = file.provenance
     options = how | {"partitions": settings, "sample": sample}
     options |= {"separator": p.options.get("separator"), "min_sample_contigs": min_sample_contigs}
     provenance = Provenance("partitions", p.seed, p.n_views, options, inputs)
-    joined = join_labels(labels, len(file.contigs))
-    return write_stage(out, file.contigs, {"labels": joined}, provenance)
+    tensors = {"labels": join_labels(labels, len(file.contigs))}
+    return write_stage(out, file.contigs, tensors, provenance)
 
 
-_Job = tuple["StageFile", "NDArray[np.float32] | None"]
+# Contigs, mean depths and marker genes of a sample.
+_Job = tuple["StageFile", "NDArray[np.float32] | None", "Sequence[MarkerHit]"]
 _Partitions = tuple["NDArray[np.int32]", list[dict[str, Any]]]
 
 
 def _cluster_all(
     parts: Mapping[str, tuple[NDArray[np.int64], StageFile]],
-    depths: StageFile | None,
+    depths: NDArray[np.float32] | None,
+    hits: Mapping[str, Sequence[MarkerHit]],
     work: Callable[[_Job, int], _Partitions],
     threads: int,
 ) -> tuple[list[tuple[NDArray[np.int64], NDArray[np.int32]]], list[dict[str, Any]]]:
     """Rows and labels of all samples, and how the most partitions of one were made."""
     from llmbin_core.bysample import map_samples
-    from llmbin_core.stagefile import rows_for
 
     jobs = [
-        (part, None if depths is None else rows_for(depths, "mean", part)[:, 0])
-        for _, part in parts.values()
+        (part, None if depths is None else depths[rows], hits[name])
+        for name, (rows, part) in parts.items()
     ]
     labels, settings = [], list[dict[str, Any]]()
     results = map_samples(work, jobs, threads)
@@ -118,17 +119,19 @@ def _cluster_all(
     return labels, settings
 
 
-def _partition(job: _Job, threads: int, *, hits: Sequence[MarkerHit], **how: Any) -> _Partitions:
+def _partition(
+    job: _Job, threads: int, *, markers: Sequence[str], min_bin_size: int, **how: Any
+) -> _Partitions:
     from llmbin_core.bins.markerindex import index_markers
     from llmbin_core.bins.selection import partition_worth
     from llmbin_core.clustering.grid import partitions
 
-    file, depths = job
+    file, depths, hits = job
     worth = None
-    if hits:
+    if markers:
         # Partitions are compared with each other only, so every marker may count in every bin.
-        every = {"all": [[m] for m in sorted({h.marker for h in hits})]}
-        worth = partial(partition_worth, index=index_markers(hits, file.contigs, every))
+        index = index_markers(hits, file.contigs, {"all": [[m] for m in markers]})
+        worth = partial(partition_worth, index=index, min_size=min_bin_size)
     latent: NDArray[np.float32] = file.tensors["latent"]
     return partitions(
         latent, file.contigs, hits, depths=depths, worth=worth, threads=threads, **how
@@ -164,6 +167,18 @@ def _samples_of(
     return file, {name: (rows, take_rows(file, rows)) for name, rows in parts.items()}
 
 
+def _by_sample(
+    hits: Sequence[MarkerHit], parts: Mapping[str, tuple[NDArray[np.int64], StageFile]]
+) -> dict[str, list[MarkerHit]]:
+    """The hits on the contigs of each sample, in their order."""
+    owner = {contig: name for name, (_, part) in parts.items() for contig in part.contigs.names}
+    found: dict[str, list[MarkerHit]] = {name: [] for name in parts}
+    for hit in hits:
+        if hit.contig in owner:
+            found[owner[hit.contig]].append(hit)
+    return found
+
+
 def make_bins(
     partitions: Path,
     markers: Path,
@@ -192,10 +207,8 @@ def make_bins(
         both together tell contigs that contradict their bin.
     sample : str, optional
         Bin this sample of several alone; the default where the partitions are of one.
-    min_bin_size : int
-        Smaller bins are not written (bp).
-    choose, compress : str, bool
-        See `choose_bins`; gzip the bins.
+    min_bin_size, choose, compress : int, str, bool
+        Smaller bins are not written (bp); see `choose_bins`; gzip the bins.
     prefix : str
         Bins are named ``prefix.001``, ``prefix.002``, ...; in multi-sample binning ``sample.001``.
     """
@@ -204,7 +217,7 @@ def make_bins(
     from llmbin_core.bintable import read_bins
     from llmbin_core.bysample import write_samples
     from llmbin_core.markertable import read_marker_sets, read_markers_of
-    from llmbin_core.stagefile import read_stage
+    from llmbin_core.stagefile import read_stage, rows_for
 
     file = read_stage(partitions, "partitions")
     _check_usage(file, latent, coverage, prefix)
@@ -212,9 +225,10 @@ def make_bins(
     assembly, depths = _assembly_of(file, contigs, coverage, sample)
     file, parts = _samples_of(file, sample)
     domains = read_marker_sets(sets)
-    hits = read_markers_of(markers, assembly.table, part=sample is not None)
+    hits = _by_sample(read_markers_of(markers, assembly.table, part=sample is not None), parts)
+    latents = rows_for(read_stage(latent, "latent"), "latent", file) if latent else None
     choose_own = partial(
-        _choose, hits=hits, sets=domains, latent=latent, size=min_bin_size, choose=choose
+        _choose, hits=hits, sets=domains, latents=latents, size=min_bin_size, choose=choose
     )
     bins, names, quality, outliers = _choose_all(parts, depths, contigs, prefix, choose_own)
     write_bins(out, assembly, bins, quality, tuple(domains), depths, compress, names)
@@ -277,7 +291,7 @@ def _choose_all(
     bins, names, qualities, outliers = [], [], [], []
     for name, (rows, part) in parts.items():
         known = None if depths is None else depths.mean[rows]
-        own, quality, found = choose_own(part, known, circular)
+        own, quality, found = choose_own(name, rows, part, known, circular)
         own_names = number_names(name or prefix, len(own))
         outliers += [(part.contigs.names[o.row], own_names[o.bin], o) for o in found]
         qualities.append(quality)
@@ -287,13 +301,15 @@ def _choose_all(
 
 
 def _choose(
+    sample: str,
+    rows: NDArray[np.int64],
     file: StageFile,
     depths: NDArray[np.float32] | None,
     circular: Collection[str],
     *,
-    hits: Sequence[MarkerHit],
+    hits: Mapping[str, Sequence[MarkerHit]],
     sets: MarkerSets,
-    latent: Path | None,
+    latents: NDArray[np.float32] | None,
     size: int,
     choose: str,
 ) -> tuple[list[NDArray[np.int64]], Quality, list[Outlier]]:
@@ -306,15 +322,13 @@ def _choose(
     from llmbin_core.bins.quality import estimate
     from llmbin_core.bins.selection import best_first, choose_bins
     from llmbin_core.bysample import own_partitions
-    from llmbin_core.stagefile import read_stage, rows_for
 
-    index = index_markers(hits, file.contigs, sets, depths)
+    index = index_markers(hits[sample], file.contigs, sets, depths)
     labels = own_partitions(file.tensors["labels"])
     closed = np.array([name in circular for name in file.contigs.names], dtype=np.bool_)
     vectors = None
-    if latent is not None and depths is not None:
-        own = rows_for(read_stage(latent, "latent"), "latent", file)
-        vectors = Vectors(own, depths)
+    if latents is not None and depths is not None:
+        vectors = Vectors(latents[rows], depths)
     bins = choose_bins(labels, index, size, choose, vectors, closed)
     outliers: list[Outlier] = []
     if vectors is not None:
@@ -353,7 +367,8 @@ def _summaries(
     lengths, least = file.contigs.lengths, file.provenance.options["min_sample_contigs"]
     found = []
     for name, (rows, _) in parts.items():
-        own = [b for b in bins if b[0] in rows]
+        held = set(rows.tolist())
+        own = [b for b in bins if int(b[0]) in held]
         skipped = f"fewer than {least} contigs" if len(rows) < least else ""
         bp, binned = int(lengths[rows].sum()), sum(int(lengths[b].sum()) for b in own)
         found.append(SampleSummary(name, len(rows), bp, len(own), binned, skipped))

@@ -10,8 +10,8 @@ complete            everything
 fixed grid          the 120 published partitions instead of the adaptive grid
 one partition       the best partition as a whole instead of bin by bin
 usual counting      the same, chosen by counting each marker once per contig, as is usual
-no language model   the encoder sees composition and coverage
-no coverage         the encoder sees composition and embedding
+no language model   the encoder sees composition and coverage; not of a run with ``--glm none``
+no coverage         nothing sees the coverage, the choice of bins neither
 """
 
 from __future__ import annotations
@@ -44,9 +44,14 @@ class Task:
     seed: int
     threads: int
 
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Those of the run; it may have been made without a gLM."""
+        return tuple(n for n in FEATURES if n != outputs.EMBEDDING or (self.run / n).exists())
+
     def latent(self, out: Path, without: str = "") -> Path:
         """Train and encode without a feature."""
-        features = [self.run / name for name in FEATURES if name != without]
+        features = [self.run / name for name in self.features if name != without]
         model, latent = out / "model.safetensors", out / outputs.LATENT
         self._call("train", "--features", *features, "--seed", self.seed, "--out", model)
         self._call("encode", "--features", *features, "--model", model, "--out", latent)
@@ -59,12 +64,16 @@ class Task:
                    "--seed", self.seed, "--grid", grid, "--out", path)  # fmt: skip
         return path
 
-    def bins(self, out: Path, partitions: Path, latent: Path, choose: str = "bins") -> Path:
-        """Choose bins; the contig-to-bin table."""
+    def bins(
+        self, out: Path, partitions: Path, latent: Path, choose: str = "bins", without: str = ""
+    ) -> Path:
+        """Choose bins without a feature; the contig-to-bin table."""
         run = self.run
+        # The latent is of use to the choice only together with the coverage.
+        depths = ["--coverage", run / outputs.COVERAGE, "--latent", latent]
         self._call("bin", "--partitions", partitions, "--markers", run / outputs.MARKERS,
                    "--sets", run / outputs.MARKER_SETS, "--contigs", run / outputs.CONTIGS_FASTA,
-                   "--coverage", run / outputs.COVERAGE, "--latent", latent,
+                   *([] if without == outputs.COVERAGE else depths),
                    "--choose", choose, "--out", out)  # fmt: skip
         return out / outputs.CONTIG2BIN
 
@@ -117,8 +126,10 @@ def tables(task: Task, out: Path) -> dict[str, Path]:
         ("no language model", "no-embedding", outputs.EMBEDDING),
         ("no coverage", "no-coverage", outputs.COVERAGE),
     ):
-        other = task.latent(folders[name], feature)
-        result[title] = task.bins(folders[name], task.partitions(folders[name], other), other)
+        if feature in task.features:
+            other = task.latent(folders[name], feature)
+            found = task.partitions(folders[name], other)
+            result[title] = task.bins(folders[name], found, other, without=feature)
     return result
 
 

@@ -5,8 +5,8 @@
 
 Every binner gets the same files. A peer that is not on PATH is named and left out; so is one that
 ends with an error, with the place of its log. Contigs named ``sample:contig`` are binned and scored
-by sample, each with the depths of all samples. LLMBin is repeated with the random seeds 0, 1, ...;
-its rows are the runs, then their mean.
+by sample, each with the depths of all samples. With ``--repeat`` every binner is run with the
+random seeds 0, 1, ...; its rows are the runs, then their mean and their range.
 
 Recovered genomes are counted by base pairs of the gold standard, bins below 200 kb are left out.
 Wall and CPU time are those of all commands of a binner, the depths among them; peak memory is that
@@ -226,7 +226,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--gold", type=Path, required=True, help="contig, genome, length")
     parser.add_argument("--out", type=Path, required=True, help="folder for all binnings")
     parser.add_argument("--binners", nargs="+", choices=BINNERS, default=list(BINNERS))
-    parser.add_argument("--repeat", type=int, default=1, help="runs of LLMBin, seeds 0, 1, ...")
+    parser.add_argument("--repeat", type=int, default=1, help="runs of each, seeds 0, 1, ...")
     parser.add_argument("--reads", choices=READ_KINDS, default=READS, help="for LLMBin")
     parser.add_argument("--threads", type=int, default=2)
     o = parser.parse_args(argv)
@@ -241,7 +241,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"{name}: not on PATH, left out", file=sys.stderr)
             continue
         rows = []
-        for seed in range(o.repeat if name == "llmbin" else 1):
+        for seed in range(o.repeat):
             try:
                 rows.append(numbers(*bench(name, task, o.out, seed, gold)))
             except subprocess.CalledProcessError as error:
@@ -250,7 +250,10 @@ def main(argv: Sequence[str] | None = None) -> int:
                 continue
             print(_row(f"{name} seed {seed}" if o.repeat > 1 else name, rows[-1]), flush=True)
         if len(rows) > 1:
-            print(_row(f"{name} mean", [sum(c) / len(rows) for c in zip(*rows, strict=True)]))
+            columns = list(zip(*rows, strict=True))
+            print(_row(f"{name} mean", [sum(c) / len(rows) for c in columns]))
+            ends = (_row("", [end(c) for c in columns]).split("\t")[1:] for end in (min, max))
+            print(name + " range", *map("-".join, zip(*ends, strict=True)), sep="\t", flush=True)
     return 0
 
 

@@ -22,7 +22,7 @@ from llmbin_core.bysample import (
 from llmbin_core.contigs import ContigSet, ContigTable
 from llmbin_core.errors import InputError, UsageError
 from llmbin_core.files import write_text
-from llmbin_core.markertable import write_marker_sets, write_markers
+from llmbin_core.markertable import MarkerHit, write_marker_sets, write_markers
 from llmbin_core.stagefile import Provenance, StageFile, read_stage, write_stage
 
 
@@ -95,9 +95,17 @@ def test_joined_partitions_come_apart_again_and_share_no_label(
         for mine, theirs in zip(own, labels, strict=True):
             same = mine[:, None] == mine[None]
             assert (same == (theirs[:, None] == theirs[None])).all()
-        values = set(own[own >= 0].tolist())
+        values = set(joined[:, rows].ravel().tolist()) - {-1}
         assert not seen & values
         seen |= values
+
+
+def test_labels_of_a_sample_are_as_small_as_if_it_were_alone() -> None:
+    own = np.array([[2, 0, -1, 1], [-1, -1, 1, 0], [-1, -1, -1, -1]], np.int32)
+    found = own_partitions(np.where(own < 0, -1, own + np.int32(3_000_000)))
+    assert found.tolist() == own[:2].tolist()
+    assert found.dtype == np.int32
+    assert own_partitions(own[:, :0]).shape == (0, 0)
 
 
 def test_no_parts_join_to_no_partitions() -> None:
@@ -185,6 +193,24 @@ def test_samples_are_clustered_and_binned_apart(community: Path) -> None:
     )
     unbinned = (out / outputs.UNBINNED).read_text()
     assert (">S3:x" in unbinned, ">S3:y" in unbinned, unbinned.count(">")) == (True, True, 2)
+
+
+def test_the_least_size_of_a_bin_decides_which_partitions_are_refined(community: Path) -> None:
+    # Each group is 400 kb: to bins of 500 kb no partition is worth anything.
+    write_markers(
+        community / "markers",
+        [MarkerHit(f"S1:c{i}", "m", 50, 1e-9, 1, 100, 100, 1, 300, 1, "", "MKV") for i in range(3)],
+    )
+    made = {
+        size: len(
+            stages.cluster(
+                community / "latent", community / "markers", community / "parts", min_bin_size=size
+            ).provenance.options["partitions"]
+        )
+        for size in (200_000, 500_000)
+    }
+    assert made[200_000] > made[500_000]
+    assert read_stage(community / "parts").provenance.options["min_bin_size"] == 500_000
 
 
 def test_one_sample_at_a_time_gives_what_the_whole_gives(community: Path) -> None:

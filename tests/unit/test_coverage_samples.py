@@ -161,8 +161,11 @@ def test_merge_refuses_what_does_not_belong_together(tmp_path: Path) -> None:
         merge_coverage([])
     (tmp_path / "t.tsv").write_text("a\t1\nb\t2\n")
     flat = stage("f4", table_coverage(CONTIGS, [tmp_path / "t.tsv"], 3, 4))
-    with pytest.raises(InputError, match="min_mapq 0 and None"):
-        merge_coverage([first, flat])
+    for pair in ([first, flat], [flat, first]):
+        with pytest.raises(
+            InputError, match="f0 was made from alignments and f4 from a depth table; make both"
+        ):
+            merge_coverage(pair)
 
 
 @given(

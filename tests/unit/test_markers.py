@@ -17,6 +17,9 @@ import pytest
 from pyhmmer.easel import Alphabet, TextMSA, TextSequence
 from pyhmmer.plan7 import Background, Builder
 
+from llmbin_core.bins.markerindex import index_markers
+from llmbin_core.bins.quality import estimate
+from llmbin_core.contigs import ContigTable
 from llmbin_core.errors import InputError
 from llmbin_core.markers.genes import Gene, call_genes
 from llmbin_core.markers.profiles import (
@@ -395,6 +398,15 @@ def test_sets_are_limited_to_the_profiles_given(tmp_path: Path, some: Profiles) 
     listed = f"[{{'{one}', 'PF1'}}, {{'{two}'}}, {{'PF2'}}]"
     sets.write_text(f"# [x]\nb\t1\t2\tk__Bacteria\t9\t{listed}\n")
     assert load_profiles(models, sets).sets == {"bacteria": ((one,), (two,))}
+    # A domain without a marker among the profiles is left out; its completeness would be 0 / 0.
+    sets.write_text(
+        f"# [x]\nb\t1\t2\tk__Bacteria\t9\t{listed}\na\t1\t3\tk__Archaea\t9\t[{{'PF3'}}]\n"
+    )
+    found = load_profiles(models, sets).sets
+    assert found == {"bacteria": ((one,), (two,))}
+    contigs = ContigTable(("c",), np.array([1000]))
+    quality = estimate(index_markers([], contigs, found), [np.array([0])])
+    assert np.isfinite(quality.error).all()
     sets.write_text("# [x]\nb\t1\t2\tk__Bacteria\t9\t[{'PF1'}]\n")
     with pytest.raises(InputError, match="none of its markers"):
         load_profiles(models, sets)

@@ -15,6 +15,7 @@ from llmbin_core.pipeline import plan
 from llmbin_core.runoptions import RunOptions, resolve_mode
 
 OUT = Path("out")
+TABLE: dict[str, Any] = {"bams": (), "depth_tables": (Path("d.tsv"),)}
 
 
 def options(**changes: Any) -> RunOptions:
@@ -28,7 +29,7 @@ VARIANTS = {
     "model": options(model=Path("m")),
     "several": options(contigs=(Path("a"), Path("b")), assembly_names=("x", "y"), separator="|"),
     "joined": options(multi_sample="yes", per_sample=True, init=Path("i"), taxonomy=Path("t")),
-    "tables": options(bams=(), depth_tables=(Path("d.tsv"),)),
+    "tables": options(**TABLE, reads="long"),
     "all": options(reference=Path("r"), profiles=Path("p"), marker_sets=Path("s"), compress=True,
                    sample_names=("x",), training={"epochs": 2}),
     "long": options(reads="long", circular=Path("c")),
@@ -115,6 +116,23 @@ def test_mode() -> None:
     assert options(contigs=(Path("a"), Path("b"))).mode == "multi-sample"
 
 
+def test_a_depth_table_of_several_samples_is_no_single_sample(tmp_path: Path) -> None:
+    one, two = tmp_path / "one.tsv", tmp_path / "two.tsv"
+    one.write_text("a\t1\n")
+    two.write_text("Contig\ts Mean\tt Mean\na\t1\t2\n")
+    modes = {
+        files: options(bams=(), depth_tables=files).mode for files in ((one,), (two,), (one, one))
+    }
+    assert modes == {
+        (one,): "single-sample", (two,): "co-assembly", (one, one): "co-assembly",
+    }  # fmt: skip
+
+
+def test_the_least_size_of_a_bin_reaches_all_that_ask_for_it() -> None:
+    told = {s.name for s in plan(options(min_bin_size=7)) if s.options.get("min_bin_size") == 7}
+    assert told == {"cluster", "bin", "report"}
+
+
 def test_multi_sample_stages_split_by_the_separator_and_write_a_table_of_samples() -> None:
     for variant, separator in (("several", "|"), ("joined", ":"), ("plain", None)):
         by_name = {stage.name: stage for stage in plan(VARIANTS[variant])}
@@ -157,6 +175,9 @@ def test_mode_by_the_names_of_the_contigs(
     )
     assert resolve_mode(options(contigs=(path,), multi_sample="no")).mode == "single-sample"
     assert resolve_mode(options(contigs=(path,), multi_sample="yes")).mode == "multi-sample"
+    if mode == "multi-sample":
+        with pytest.raises(UsageError, match="--prefix x has no effect: bins are named after"):
+            resolve_mode(options(contigs=(path,), prefix="x"))
     if mode != "multi-sample":
         with pytest.raises(UsageError, match="--model-per-sample has no effect"):
             resolve_mode(options(contigs=(path,), per_sample=True))
@@ -173,6 +194,11 @@ def test_mode_by_the_names_of_the_contigs(
         ({"model": "m", "init": "n"}, "--init has no effect with --model"),
         ({"model": "m", "taxonomy": Path("t")}, "--taxonomy has no effect with --model"),
         ({"model": "m", "training": {"batch_size": 9}}, "--batch-size has no effect with --model"),
+        ({"contigs": (Path("a"), Path("b")), "prefix": "x"}, "--prefix x has no effect: bins are"),
+        ({"multi_sample": "yes", "prefix": "x"}, "--prefix x has no effect: bins are named after"),
+        ({**TABLE, "min_mapq": 1}, "--min-mapq has no effect with --depth-table; leave it out"),
+        ({**TABLE, "min_identity": 0.9}, "--min-identity has no effect with --depth-table"),
+        ({**TABLE, "reference": Path("r")}, "--reference has no effect with --depth-table"),
         ({"bams": ()}, "either alignments or depth tables"),
         ({"depth_tables": (Path("t"),)}, "either alignments or depth tables"),
     ],

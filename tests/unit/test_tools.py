@@ -212,7 +212,8 @@ def test_options_reach_the_stages(monkeypatch: pytest.MonkeyPatch) -> None:
     assert got["args"] == ([Path("a")], "m", Path("o"))
     got = _calls(monkeypatch, "cluster",
                  ["--latent", "l", "--markers", "m", "--out", "o", "--grid", "full",
-                  "--coverage", "c", "--reads", "hybrid"])  # fmt: skip
+                  "--coverage", "c", "--reads", "hybrid", "--min-bin-size", "7"])  # fmt: skip
+    assert got["min_bin_size"] == 7
     assert (got["args"], got["grid"]) == ((Path("l"), Path("m"), Path("o")), "full")
     assert (got["coverage"], got["reads"]) == (Path("c"), "hybrid")
     got = _calls(monkeypatch, "bin",
@@ -260,10 +261,16 @@ def test_merge(monkeypatch: pytest.MonkeyPatch, command: str, function: str) -> 
          "--sample has no effect"),
         (["bin", "--contigs", "c", "--merge", "p", "--out", "o", "--min-bin-size", "9"],
          "--min-bin-size has no effect"),
+        (["cluster", "--latent", "l", "--merge", "p", "--out", "o", "--min-bin-size", "9"],
+         "--min-bin-size has no effect"),
         (["run", "--contigs", "a", "b", "--bam", "c", "--out", "o", "--multi-sample", "no"],
          "2 assemblies are binned sample by sample"),
         (["run", "--contigs", "a", "--bam", "c", "--out", "o", "--model", "m", "--epochs", "3"],
          "--epochs has no effect with --model"),
+        (["run", "--contigs", "a", "b", "--bam", "c", "--out", "o", "--prefix", "x", "--dry-run"],
+         "--prefix x has no effect: bins are named after their samples"),
+        (["run", "--contigs", "a", "--depth-table", "c", "--out", "o", "--min-mapq", "3"],
+         "--min-mapq has no effect with --depth-table; leave it out"),
         (["run", "--contigs", "a", "--bam", "c", "--out", "o", "--marker-sets", "m"],
          "give --profiles as well"),
         (["run", "--contigs", "a", "--bam", "c", "--out", "o", "--views", "1"], "at least 2"),

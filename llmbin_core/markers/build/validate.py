@@ -1,7 +1,7 @@
 """How complete held-out genomes look, whole and in pieces, with the bundled profiles.
 
-Run as ``python -m llmbin_core.markers.build.validate --genomes DIR --catalog TSV``; the figures in
-README.md were made with it.
+Run as ``python -m llmbin_core.markers.build.validate --genomes DIR --catalog TSV``; the errors
+of the estimates in README.md were made with ``tests/bench/quality.py``.
 """
 
 from __future__ import annotations

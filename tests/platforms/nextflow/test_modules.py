@@ -180,10 +180,9 @@ def apart(
     latent = done["latent"].one("latent")
     parts, folders = {}, {}
     for s in reversed(SAMPLES):
-        clustered = engine.run("cluster", [[_of(s), latent, f["markers"], s, []]],
-                               ext={"prefix": s})  # fmt: skip
-        parts[s] = clustered.one("partitions")
         ext = {"prefix": s, "args": f"--min-bin-size {MULTI_SIZE}", "args2": ""}
+        clustered = engine.run("cluster", [[_of(s), latent, f["markers"], s, []]], ext=ext)
+        parts[s] = clustered.one("partitions")
         folders[s] = engine.run("bin", [[
             _of(s), parts[s], f["markers"], f["sets"], f["contigs"], f["coverage"], latent, s, [],
         ]], ext=ext).one("folder")  # fmt: skip
@@ -396,6 +395,19 @@ def test_the_device_follows_the_accelerator(engine: Engine, stage: str, tmp_path
     assert "--device cuda" in gpu["script"]
     assert cpu["directives"]["conda"][0].endswith("environment.yml")
     assert gpu["directives"]["conda"][0].endswith("environment.gpu.yml")
+
+
+def test_merges_get_no_options_of_what_they_merge() -> None:
+    """Nextflow applies `withName` of a process to its aliases, then that of the alias."""
+    text = (NEXTFLOW / "conf" / "modules.config").read_text(encoding="utf-8")
+    assert re.search(r"withName: '\.\*_MERGE' \{\s+ext\.args = ''\s+\}", text)
+    aliases = [
+        alias
+        for file in NEXTFLOW.glob("subworkflows/**/main.nf")
+        for alias in re.findall(r"include \{ \w+ as (\w+)", file.read_text(encoding="utf-8"))
+    ]
+    assert aliases
+    assert all(alias.endswith("_MERGE") for alias in aliases)
 
 
 def test_defaults_that_configuration_repeats() -> None:
