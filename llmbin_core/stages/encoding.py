@@ -118,6 +118,7 @@ def _with_species(samples: Sequence[Sample], taxonomy: Path) -> list[Sample]:
     )
     species = read_taxonomy(taxonomy)
     named = [replace(s, species=number_species(s.contigs, species)) for s in samples]
+    _check_names(named, taxonomy)
     labelled = sum(int((s.species >= 0).sum()) for s in named if s.species is not None)
     if not labelled:
         raise InputError(
@@ -126,6 +127,21 @@ def _with_species(samples: Sequence[Sample], taxonomy: Path) -> list[Sample]:
         )
     log.info("%s: species of %d of %s", taxonomy, labelled, _amount(samples))
     return named
+
+
+def _check_names(samples: Sequence[Sample], taxonomy: Path) -> None:
+    """Refuse labels whose contig is not one: assemblies name theirs alike (``k141_1``)."""
+    owners: dict[str, str] = {}
+    for sample in samples:
+        digest, names, species = sample.contigs.digest, sample.contigs.names, sample.species
+        labelled = () if species is None else (species >= 0).nonzero()[0].tolist()
+        for name in (names[row] for row in labelled):
+            if owners.setdefault(name, digest) != digest:
+                raise InputError(
+                    f"{taxonomy}: names the contig '{name}', which two of the samples have; "
+                    "prepare their assemblies together with llmbin-prepare, which names contigs "
+                    "SAMPLE:CONTIG, and classify those, or train on each sample by itself"
+                )
 
 
 class _Trainer:

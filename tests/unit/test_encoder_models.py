@@ -354,6 +354,22 @@ def test_taxonomy_is_used_and_advised_against(
         stages.train([folder], tmp_path / "m", taxonomy=table, epochs=1, **SMALL)
 
 
+def test_a_label_of_a_name_that_two_assemblies_have_is_refused(tmp_path: Path) -> None:
+    names = [f"k141_{i}" for i in range(30)]
+    one = write_features(tmp_path / "one", names, 0)
+    two = write_features(tmp_path / "two", names[10:], 1)
+    table = tmp_path / "t.tsv"
+    table.write_text("k141_3\td__B;s__x y\nk141_12\td__B;s__x z\n")
+    match = r"t\.tsv: names the contig 'k141_12', which two of the samples have; prepare"
+    with pytest.raises(InputError, match=match):
+        stages.train([one, two], tmp_path / "m", taxonomy=table, epochs=1, **SMALL)
+    # Other alignments to the same assembly are the same contigs; a name of one sample is clear.
+    same = write_features(tmp_path / "same", names, 0, ("b",))
+    stages.train([one, same], tmp_path / "m", taxonomy=table, epochs=1, **SMALL)
+    table.write_text("k141_3\td__B;s__x y\n")
+    stages.train([one, two], tmp_path / "m", taxonomy=table, epochs=1, **SMALL)
+
+
 def test_every_bundled_encoder_is_a_single_sample_model_with_a_card() -> None:
     encoders = [m for m in bundled_models().values() if m.kind == ENCODER]
     assert "global" in [m.name for m in encoders]
