@@ -13,7 +13,7 @@ from llmbin_core.files import open_input, sha256_of
 from llmbin_core.registry.download import alone, download, is_url, read_url
 from llmbin_core.registry.entries import Entry, Registry, parse
 from llmbin_core.registry.names import bundled_models
-from llmbin_core.registry.store import Model, install, installed_models, user_folder
+from llmbin_core.registry.store import Model, install, installed_models, user_folder, verify
 
 log = logging.getLogger("llmbin")
 
@@ -85,8 +85,8 @@ def fetch(entry: Entry, registry: Registry, *, offline: bool = False) -> Model:
     """
     if entry.name in bundled_models():
         raise UsageError(f"model '{entry.name}' comes with the program; there is nothing to fetch")
-    own = installed_models().get(entry.name)
-    if own is not None and own.digest == entry.digest:
+    own = _whole(entry)
+    if own is not None:
         log.info("%s is installed already", entry.name)
         return own
     places = _places(entry, registry)
@@ -104,8 +104,8 @@ def fetch(entry: Entry, registry: Registry, *, offline: bool = False) -> Model:
     part = user_folder() / _DOWNLOADS / entry.sha256
     with alone(part):
         # Another process may have fetched it while this one waited.
-        own = installed_models().get(entry.name)
-        if own is not None and own.digest == entry.digest:
+        own = _whole(entry)
+        if own is not None:
             return own
         origin = download(urls, part, entry.size, entry.sha256, f"fetching {entry.name}")
         try:
@@ -115,6 +115,12 @@ def fetch(entry: Entry, registry: Registry, *, offline: bool = False) -> Model:
             raise
         part.unlink()
     return model
+
+
+def _whole(entry: Entry) -> Model | None:
+    """The installed model, where it is the one of the registry and its files are whole."""
+    own = installed_models().get(entry.name)
+    return own if own and own.digest == entry.digest and not verify(own) else None
 
 
 def _from_file(entry: Entry, path: Path) -> Model:

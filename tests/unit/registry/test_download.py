@@ -241,3 +241,18 @@ def test_a_new_version_takes_the_place_of_the_old(site: Site, weights: bytes) ->
     offer(site, newer)
     assert get(site).path.read_bytes() == newer
     assert list(registry.installed_models()) == ["soil"]
+
+
+@pytest.mark.parametrize("damage", ["cut", "more"])
+def test_a_damaged_model_is_fetched_again(site: Site, weights: bytes, damage: str) -> None:
+    offer(site, weights)
+    model = get(site)
+    if damage == "cut":
+        model.path.write_bytes(weights[:-1])
+    else:
+        (model.folder / "more").touch()
+    assert registry.verify(model)
+    again = get(site)
+    assert [path for path, _ in site.asked] == ["/soil.safetensors"]
+    assert registry.verify(again) == []
+    assert again.path.read_bytes() == weights
