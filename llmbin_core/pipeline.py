@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from llmbin_core import defaults, outputs, registry, stages
+from llmbin_core.errors import InputError
 from llmbin_core.runner import Paths, Runner, Stage, Step
 from llmbin_core.runoptions import RunOptions, resolve_mode
 from llmbin_core.runrecord import environment, json_value
@@ -53,15 +54,32 @@ def run(options: RunOptions, *, first: str | None = None, dry_run: bool = False)
 
 
 def _check_model(options: RunOptions) -> None:
-    """Refuse a model that the alignments do not fit before any work is done."""
-    from llmbin_core.encoder.modelcard import check_depths, read_card
+    """Refuse a model that the alignments or the gLM do not fit before any work is done."""
+    option, model = ("model", options.model) if options.model else ("init", options.init)
+    if model is None:
+        return
+    from llmbin_core.coverage import coverage_samples
+    from llmbin_core.encoder.modelcard import check_alignments, check_glm, read_card
+    from llmbin_core.glm.identity import identify
 
-    if options.init is not None:
-        _model(options.init)
-    if options.model is not None:
-        path = _model(options.model)
-        if path.is_file() and options.bams:
-            check_depths(path, read_card(path), len(options.bams))
+    path = _model(model)
+    files = [path]
+    if option == "model" and path.is_dir():
+        files = sorted(path.glob(f"*.{outputs.MODEL}"))
+        if not files:
+            raise InputError(
+                f"--model {path}: the folder holds no model; give a model file, or the folder that "
+                "llmbin-train --per-sample wrote"
+            )
+    names = coverage_samples(options.bams, options.depth_tables, options.sample_names)
+    glm = None if options.glm == defaults.NO_GLM else identify(options.glm)
+    for file in files:
+        try:
+            card = read_card(file)
+            check_alignments(file, card, names)
+            check_glm(file, card, options.glm, glm)
+        except InputError as error:
+            raise InputError(f"--{option} {error}") from None
 
 
 def plan(options: RunOptions) -> list[Stage]:

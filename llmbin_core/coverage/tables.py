@@ -105,6 +105,21 @@ def read_depth_table(path: Path, contigs: ContigTable) -> list[TableColumn]:
     ]
 
 
+def samples_of_table(path: Path) -> list[str]:
+    """Names of the samples of a depth table, by its first line.
+
+    Raises
+    ------
+    InputError
+        See `read_depth_table`.
+    """
+    with open_decompressed(path) as handle:
+        first = next(iter(handle), None)
+    if first is None:
+        raise InputError(f"{path}: is empty; {_ACCEPTED}")
+    return _layout(path, _fields(path, 1, first)).samples
+
+
 def _fields(path: Path, number: int, raw: bytes) -> list[str]:
     try:
         return raw.decode().rstrip("\r\n").split("\t")
