@@ -158,6 +158,18 @@ def test_samples_of_different_features_do_not_train_together() -> None:
         make_plan(several, SMALL)
 
 
+@pytest.mark.parametrize(("objective", "needed"), [("views", 2), ("pairs", 3)])
+def test_too_few_views_are_refused(objective: str, needed: int) -> None:
+    def with_views(n: int) -> Sample:
+        one = sample(20)
+        return replace(one, features={k: v[:, :n] for k, v in one.features.items()})
+
+    match = rf"the features have {needed - 1} view.*make them with --views {needed} or more"
+    with pytest.raises(InputError, match=match):
+        make_plan([with_views(needed - 1)], {**SMALL, "objective": objective})
+    trained([with_views(needed)], objective=objective, epochs=1)
+
+
 def saved(path: Path, one: Sample, half: bool = False) -> Path:
     shape, options = make_plan([one], {**SMALL, "epochs": 1})
     encoder, curve = train_encoder([one], shape, options, CPU)
