@@ -136,7 +136,7 @@ def test_redirects(site: Site, serve: Callable[[], Site], weights: bytes) -> Non
     assert other.asked == [("/there", None), ("/there", "bytes=150000-")]
 
 
-@pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/x"])
+@pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/x", "http://[x"])
 def test_redirects_out_of_the_web_are_refused(site: Site, weights: bytes, target: str) -> None:
     offer(site, weights)
     site.redirects["/soil.safetensors"] = target

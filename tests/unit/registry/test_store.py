@@ -236,6 +236,26 @@ def test_a_remote_registry_names_no_local_files(site: Site, tmp_path: Path, weig
         registry.fetch(*registry.lookup("y", [place]))
 
 
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ("http://[x", "error: http://[x: is not an address (Invalid IPv6 URL); check it"),
+        ("ftp://x.example/m.json", "error: ftp://x.example/m.json: only http and https are read"),
+        ("file:///m.json", "only http and https are read; give such an address, or the path"),
+        ("./http:/m.json", "no such file"),
+    ],
+)
+def test_places_that_are_none(
+    place: str, message: str, capsys: pytest.CaptureFixture[str], weights: bytes, tmp_path: Path
+) -> None:
+    assert message in said(capsys, "list", "--registry", place, code=3)
+    path = tmp_path / "models.json"
+    path.write_bytes(listing(row("soil", weights, place)))
+    error = said(capsys, "fetch", "soil", "--registry", str(path), code=3)
+    assert message.removeprefix("error: ") in error
+    assert str(path.parent) in error
+
+
 GOOD = row("a", b"x", "https://x.example/a")
 
 
