@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 
 from llmbin_core import __version__, defaults
 from llmbin_core.encoder.features import FEATURES_VERSION, Sample
-from llmbin_core.errors import InputError
+from llmbin_core.errors import InputError, UsageError
 from llmbin_core.files import compression_of
 
 KEY = "llmbin"
@@ -122,6 +122,29 @@ def check_glm(path: Path, card: Card, glm: str, found: tuple[str, str] | None) -
             f"({theirs['digest']}), and --glm {glm} is {found[0]} ({found[1]}){other}; give "
             "--glm the gLM of the model, or a model that was trained with this one"
         )
+
+
+def check_network(card: Card, options: Mapping[str, Any]) -> None:
+    """Refuse another network than that of the model that a training begins with.
+
+    Parameters
+    ----------
+    card : dict
+    options : mapping
+        Of the training, as they were given: one that equals the default is meant as well.
+
+    Raises
+    ------
+    UsageError
+        Names the option.
+    """
+    for name in defaults.NETWORK:
+        given, has = options.get(name), card["shape"][name]
+        if given is not None and given != has:
+            option = {"latent": "latent-size"}.get(name, name)
+            raise UsageError(
+                f"--{option} {given}: the model of --init has {has}; leave the option out"
+            )
 
 
 def check_alignments(path: Path, card: Card, alignments: Sequence[str]) -> None:

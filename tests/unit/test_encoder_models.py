@@ -299,6 +299,10 @@ def test_stages_train_and_encode_sample_by_sample(tmp_path: Path) -> None:
     (models / "S2.model.safetensors").unlink()
     with pytest.raises(InputError, match=r"has no model 'S2.model.safetensors' \(it has S1"):
         stages.encode([folder], models, tmp_path / "latent", separator=":")
+    with pytest.raises(
+        UsageError, match=r"models: is a folder .* for each sample; give --separator"
+    ):
+        stages.encode([folder], models, tmp_path / "latent")
     stages.train([folder], tmp_path / "shared", separator=":", **small)
     assert [t["contigs"] for t in read_card(tmp_path / "shared")["trained_on"]] == [20, 20]
     stages.encode([folder], tmp_path / "shared", tmp_path / "latent", separator=":")
@@ -345,9 +349,31 @@ def test_training_goes_on_from_a_model(tmp_path: Path) -> None:
     assert all(torch.allclose(a, b, atol=1e-6) for a, b in pairs)
     with pytest.raises(UsageError, match="--width 48: the model of --init has 32"):
         stages.train([two], second, init=first, width=48)
+    with pytest.raises(UsageError, match="--width 512: the model of --init has 32"):
+        stages.train([two], second, init=first, width=512)  # the default, and yet another one
+    with pytest.raises(UsageError, match="--latent-size 17: the model of --init has 16"):
+        stages.train([two], second, init=first, latent=17)
+    stages.train([two], second, init=first, width=32, epochs=1)
     several = write_features(tmp_path / "several", ["x", "y"], 1, ("a", "b"))
     with pytest.raises(InputError, match="single-sample model"):
         stages.train([several], second, init=first)
+
+
+def test_a_training_on_one_contig_is_none_and_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    one = write_features(tmp_path / "one", ["S1:c"], 0)
+    stages.train([one], tmp_path / "m", epochs=1, **SMALL)
+    text = "m: there are no two contigs to tell apart; the model is written without training"
+    assert text in caplog.text
+    caplog.clear()
+    names = ["S1:c", *(f"S2:c{i}" for i in range(9))]
+    both = write_features(tmp_path / "both", names, 0)
+    stages.train([both], tmp_path / "m", separator=":", epochs=1, **SMALL)
+    assert "without training" not in caplog.text
+    stages.train([both], tmp_path / "ms", separator=":", per_sample=True, epochs=1, **SMALL)
+    told = [r.getMessage() for r in caplog.records if "without training" in r.getMessage()]
+    assert [t.split(":")[0] for t in told] == ["S1.model.safetensors"]
 
 
 def test_taxonomy_is_used_and_advised_against(

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from llmbin_core import coverage, outputs, pipeline
+from llmbin_core import coverage, defaults, outputs, pipeline
 from llmbin_core.encoder.features import FEATURES_VERSION
-from llmbin_core.errors import InputError
+from llmbin_core.errors import InputError, UsageError
 from llmbin_core.glm.hub import load_embedder
 from llmbin_core.glm.identity import identify
 from llmbin_core.registry import GLM, find
@@ -30,6 +30,7 @@ def model(path: Path, alignments: tuple[str, ...] = ("a",), glm: str | None = "c
         "kind": "multi-sample" if several else "single-sample",
         "features_version": FEATURES_VERSION, "alignments": list(alignments) if several else None,
         "embedder": found._asdict() if found else None,
+        "shape": {name: defaults.TRAINING[name] for name in defaults.NETWORK} | {"width": 32},
     }  # fmt: skip
     path.parent.mkdir(exist_ok=True)
     save_file({"w": np.zeros(1)}, path, metadata={"llmbin": json.dumps(card)})
@@ -39,7 +40,7 @@ def model(path: Path, alignments: tuple[str, ...] = ("a",), glm: str | None = "c
 def refused(tmp_path: Path, message: str, **changes: Any) -> None:
     given: dict[str, Any] = {"contigs": (tmp_path / "a.fa",), "out": tmp_path / "out"}
     given |= {"bams": (Path("x/a.sorted.bam"),), **changes}
-    with pytest.raises(InputError, match=message):
+    with pytest.raises((InputError, UsageError), match=message):
         pipeline.run(RunOptions(**given))
     assert not (tmp_path / "out").exists()
 
@@ -105,6 +106,33 @@ def test_every_model_of_a_folder_is_looked_at(tmp_path: Path) -> None:
     refused(tmp_path, "S2.model.safetensors: a multi-sample model", model=folder)
     (tmp_path / "empty").mkdir()
     refused(tmp_path, "empty: the folder holds no model", model=tmp_path / "empty")
+
+
+def test_a_folder_of_models_wants_samples(tmp_path: Path) -> None:
+    folder = tmp_path / "models"
+    model(folder / f"S1.{outputs.MODEL}")
+    (tmp_path / "a.fa").write_text(">c1\nACGT\n")
+    refused(tmp_path, "models: is a folder with a model for each sample", model=folder)
+
+
+def test_the_network_of_the_model_is_not_another(tmp_path: Path) -> None:
+    one = model(tmp_path / "one")
+    match = "--width 512: the model of --init has 32; leave"
+    refused(tmp_path, match, init=one, training={"width": 512})
+    refused(tmp_path, GOES_ON, init=one, training={"width": 32, "epochs": 2})
+    options = RunOptions((Path("a"),), Path("o"), (Path("b"),), init=one, training={"epochs": 2})
+    train = next(s for s in pipeline.plan(options) if s.name == "train")
+    assert "epochs" in train.options
+    assert not train.options.keys() & set(defaults.NETWORK)
+
+
+def test_a_dry_run_says_the_mode(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="llmbin")
+    (tmp_path / "a.fa").write_text(">c1\nACGT\n")
+    (tmp_path / "a.bam").touch()
+    options = RunOptions((tmp_path / "a.fa",), tmp_path / "out", (tmp_path / "a.bam",))
+    assert all(step.reason for step in pipeline.run(options, dry_run=True))
+    assert "single-sample binning (assemblies: 1, depth files: 1)" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["compact", "tnf", "spectrum"])

@@ -16,7 +16,7 @@ from llmbin_tools import _common
 from llmbin_tools.llmbin import COMMANDS
 from llmbin_tools.llmbin import main as llmbin
 
-from llmbin_core import __version__, stages
+from llmbin_core import __version__, defaults, stages
 from llmbin_core.errors import EnvironmentFault, InputError, UsageError
 
 HEAVY = {
@@ -239,6 +239,12 @@ def test_options_reach_the_stages(monkeypatch: pytest.MonkeyPatch) -> None:
                 "latent": 5, "dropout": 0.0, "seed": 7, "curve_out": Path("c"),
                 "checkpoint": Path("k"), "args": ([Path("a"), Path("b")], Path("o"))}  # fmt: skip
     assert got.items() >= expected.items()
+    # A network that was not asked for is that of the model; one equal to the default is asked for.
+    got = _calls(monkeypatch, "train", ["--features", "a", "--out", "o", "--init", "m",
+                                        "--width", "512"])  # fmt: skip
+    assert {n: got.get(n) for n in defaults.NETWORK} == {
+        **dict.fromkeys(defaults.NETWORK), "width": 512,
+    }  # fmt: skip
     got = _calls(monkeypatch, "encode", ["--features", "a", "--model", "m", "--out", "o"])
     assert got["args"] == ([Path("a")], "m", Path("o"))
     got = _calls(monkeypatch, "cluster",
