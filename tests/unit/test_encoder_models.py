@@ -185,13 +185,23 @@ def test_the_card_says_what_a_model_is(tmp_path: Path) -> None:
     assert card["features_version"] == FEATURES_VERSION
     (trained_on,) = card["trained_on"]
     assert trained_on == {
-        "contigs": 30, "bp": int(one.contigs.lengths.sum()), "digest": one.contigs.digest,
-        "alignments": ["a"], "with_species": 30,
+        "name": "a", "contigs": 30, "bp": int(one.contigs.lengths.sum()),
+        "digest": one.contigs.digest, "alignments": ["a"], "with_species": 30,
     }  # fmt: skip
     assert card["options"]["epochs"] == card["epochs_run"] == 1
+    # Contigs of 1 to 30 kb: the temperature of a long N50, which no option gave.
+    assert (card["temperature"], card["options"]["temperature"], card["half"]) == (
+        0.07,
+        None,
+        False,
+    )
+    assert read_card(saved(tmp_path / "half", one, half=True))["half"]
     two = replace(one, alignments=("a", "b"))
     card = read_card(saved(tmp_path / "two", two))
     assert (card["kind"], card["alignments"]) == ("multi-sample", ["a", "b"])
+    assert card["trained_on"][0]["name"] == "a, b"
+    card = read_card(saved(tmp_path / "named", replace(two, name="S1")))
+    assert card["trained_on"][0]["name"] == "S1"
 
 
 def test_a_single_sample_model_serves_any_alignment_and_a_multi_sample_one_its_own(
