@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from llmbin_core.registry import Model, Registry
 
 _REGISTRIES, _OFFLINE = "LLMBIN_REGISTRIES", "LLMBIN_OFFLINE"
-_COLUMNS = ("name", "kind", "habitat", "size", "licence", "status")
+_COLUMNS = ("name", "kind", "samples", "glm", "habitat", "size", "licence", "status")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -44,7 +45,7 @@ def _add_commands(cli: Cli) -> None:
     _add_json(one)
     one = add_command(commands, "show", "All that is known of a model, with its card.",
                       "llmbin-models show compact")  # fmt: skip
-    _add_name(one)
+    one.add_argument("name", metavar="NAME", help="name of the model, or file of an encoder")
     _add_registry(one)
     _add_json(one)
     one = add_command(
@@ -157,6 +158,7 @@ def _rows(registries: Iterable[Registry]) -> list[dict[str, Any]]:
             row = rows.get(entry.name)
             if row is None:
                 listed = {f: getattr(entry, f) for f in ("habitat", "licence", "card", "digest")}
+                listed |= asdict(entry.needs)
                 rows[entry.name] = {
                     "name": entry.name, "kind": entry.kind, **listed, "size": entry.size,
                     "status": "available", "source": registry.where, "url": entry.url,
@@ -168,7 +170,7 @@ def _rows(registries: Iterable[Registry]) -> list[dict[str, Any]]:
 
 def _row(model: Model, status: str) -> dict[str, Any]:
     texts = ("name", "kind", "habitat", "licence", "card", "digest", "size")
-    row = {field: getattr(model, field) for field in texts}
+    row = {field: getattr(model, field) for field in texts} | asdict(model.needs)
     return row | {"status": status, "source": model.source, "path": str(model.path)}
 
 
@@ -182,7 +184,9 @@ def _list(args: argparse.Namespace) -> None:
 
 
 def _cell(row: Mapping[str, Any], column: str) -> str:
-    return _size(row["size"]) if column == "size" else str(row[column])
+    if column == "size":
+        return _size(row["size"])
+    return "-" if row[column] is None else str(row[column])
 
 
 def _size(number: float) -> str:
@@ -204,17 +208,56 @@ def _show(args: argparse.Namespace) -> None:
 
     model = known_model(args.name)
     rows = {row["name"]: row for row in _rows(_registries(args))}
-    if args.name not in rows:
+    if args.name in rows:
+        row = rows[args.name]
+    elif Path(args.name).is_file():
+        row = _row_of_file(Path(args.name))
+    else:
         raise InputError(_nowhere(args.name, rows))
-    row = rows[args.name]
     card = model.folder / row["card"] if model else None
     text = card.read_text("utf-8", "replace") if card and card.is_file() else None
+    card_of_encoder = _card(row)
     if args.json:
-        print(json.dumps(row | {"card_text": text}, indent=1))
+        print(json.dumps(row | {"encoder": card_of_encoder, "card_text": text}, indent=1))
         return
-    _print_table([[f"{field}:", _cell(row, field)] for field in row])
+    from llmbin_core.encoder.modelcard import facts
+
+    said = {name: _cell(row, name) for name in row if row[name] is not None} | _of_glm(row)
+    said |= facts(card_of_encoder) if card_of_encoder else {}
+    _print_table([[f"{name}:", text] for name, text in said.items()])
     if text:
         print(f"\n{text.rstrip()}")
+
+
+def _row_of_file(path: Path) -> dict[str, Any]:
+    from llmbin_core.encoder.modelcard import read_card
+    from llmbin_core.registry import ENCODER, Needs
+
+    return {"name": path.name, "kind": ENCODER, **asdict(Needs.of_card(read_card(path))),
+            "size": path.stat().st_size, "status": "file", "path": str(path)}  # fmt: skip
+
+
+def _card(row: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What an encoder on this machine says of itself."""
+    from llmbin_core.encoder.modelcard import read_card
+    from llmbin_core.registry import ENCODER
+
+    if row["kind"] != ENCODER or "path" not in row:
+        return None
+    try:
+        return read_card(Path(row["path"]))
+    except InputError as error:
+        log.warning("%s", error)
+        return None
+
+
+def _of_glm(row: Mapping[str, Any]) -> dict[str, str]:
+    """The digest by which encoders know a gLM: that of what it computes, not of its file."""
+    from llmbin_core.glm.identity import identify
+    from llmbin_core.registry import GLM
+
+    found = identify(row["path"]) if row["kind"] == GLM and "path" in row else None
+    return {"glm": found.name, "glm_digest": found.digest} if found else {}
 
 
 def _nowhere(name: str, names: Iterable[str]) -> str:

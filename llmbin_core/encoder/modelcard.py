@@ -56,6 +56,32 @@ def read_card(path: Path) -> Card:
     return card
 
 
+def facts(card: Card) -> dict[str, str]:
+    """What a card says of training and network, in words.
+
+    Cards of earlier versions tell less.
+    """
+    options, shape = card["options"], card["shape"]
+    trained = [
+        f"{sample.get('name') or ', '.join(sample['alignments']) or 'unnamed'} "
+        f"({sample['contigs']:,})"
+        for sample in card["trained_on"]
+    ]
+    temperature = card.get("temperature", options["temperature"])
+    weights = "" if "half" not in card else "16 bits" if card["half"] else "32 bits"
+    found = {
+        "alignments": ", ".join(card["alignments"] or ()),
+        "inputs": ", ".join(f"{name} {size}" for name, size in sorted(shape["inputs"].items())),
+        "network": ", ".join(f"{name} {shape[name]}" for name in defaults.NETWORK),
+        "trained on (contigs)": ", ".join(trained),
+        "epochs": str(card["epochs_run"]),
+        "temperature": "" if temperature is None else f"{temperature:g}",
+        "weights": weights,
+        "LLMBin": card["llmbin_version"],
+    }
+    return {name: text for name, text in found.items() if text}
+
+
 def check_fit(path: Path, card: Card, sample: Sample) -> None:
     """Refuse a model whose inputs are not those of a sample.
 

@@ -16,7 +16,7 @@ from llmbin_core import outputs, stages
 from llmbin_core.contigs import ContigTable
 from llmbin_core.encoder.batches import HALVES_FROM, batches, halves_of
 from llmbin_core.encoder.features import FEATURES_VERSION, Embedder, Sample, load_samples
-from llmbin_core.encoder.modelcard import check_fit, read_card
+from llmbin_core.encoder.modelcard import check_fit, facts, read_card
 from llmbin_core.encoder.modelfile import load_model, save_model
 from llmbin_core.encoder.train import TrainingOptions, encode, make_plan, train_encoder
 from llmbin_core.errors import InputError, UsageError
@@ -196,6 +196,9 @@ def test_the_card_says_what_a_model_is(tmp_path: Path) -> None:
         False,
     )
     assert read_card(saved(tmp_path / "half", one, half=True))["half"]
+    said = facts(card)
+    assert said["trained on (contigs)"] == "a (30)"
+    assert (said["temperature"], said["weights"]) == ("0.07", "32 bits")
     two = replace(one, alignments=("a", "b"))
     card = read_card(saved(tmp_path / "two", two))
     assert (card["kind"], card["alignments"]) == ("multi-sample", ["a", "b"])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from llmbin_tools.models import main
-from registry_server import Site, encoder_bytes, listing, row
+from registry_server import Site, encoder_bytes, listing, row, said
 
 from llmbin_core import pipeline, registry
 from llmbin_core.errors import EnvironmentFault, InputError, UsageError
@@ -19,20 +19,6 @@ from llmbin_core.registry import entries, names
 from llmbin_core.runoptions import RunOptions
 
 CORE = Path(registry.__file__).parents[1]
-
-
-@pytest.fixture
-def encoder(tmp_path: Path, weights: bytes) -> Path:
-    path = tmp_path / "soil.safetensors"
-    path.write_bytes(weights)
-    return path
-
-
-def said(capsys: pytest.CaptureFixture[str], *argv: str, code: int = 0) -> str:
-    """What llmbin-models writes: on standard output, or as an error."""
-    assert main(argv) == code
-    out, err = capsys.readouterr()
-    return err if code else out
 
 
 def test_the_bundled_registry_is_true() -> None:
@@ -276,6 +262,8 @@ GOOD = row("a", b"x", "https://x.example/a")
         (listing(GOOD | {"mirrors": "x"}), "not a list of addresses"),
         (listing(GOOD | {"licence": ""}), "'licence' is missing"),
         (listing(GOOD | {"habitat": "a\x1b[2J"}), "'habitat' is missing or not a line of text"),
+        (listing(GOOD | {"needs": []}), "\"needs\" is not a JSON object"),
+        (listing(GOOD | {"needs": {"glm": 3}}), "\"needs\": the field 'glm' is missing or not"),
         (listing({k: v for k, v in GOOD.items() if k != "card"}), r"1 \('a'\): the field 'card"),
     ],
 )  # fmt: skip
