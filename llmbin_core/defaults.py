@@ -46,6 +46,9 @@ TRAINING: dict[str, int | float | str | None] = {
     "dropout": 0.1,
 }
 
+# Of these the options that a model of --init decides.
+NETWORK = ("width", "depth", "branch", "latent", "dropout")
+
 OBJECTIVES = ("views", "pairs")
 
 # Clustering

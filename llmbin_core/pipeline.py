@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from llmbin_core import defaults, outputs, registry, stages
+from llmbin_core.errors import InputError, UsageError
 from llmbin_core.runner import Paths, Runner, Stage, Step
 from llmbin_core.runoptions import RunOptions, resolve_mode
 from llmbin_core.runrecord import environment, json_value
@@ -42,26 +43,53 @@ def run(options: RunOptions, *, first: str | None = None, dry_run: bool = False)
     """
     _check_model(options)
     options = resolve_mode(options)
+    _check_samples(options)
     head = {"mode": options.mode, "options": json_value(asdict(options)), **environment()}
     runner = Runner(options.out, plan(options), head, first)
-    if dry_run:
-        return runner.preview()
     count = len(options.bams or options.depth_tables)
     assemblies = len(options.contigs)
     log.info("%s binning (assemblies: %d, depth files: %d)", options.mode, assemblies, count)
-    return runner.run()
+    return runner.preview() if dry_run else runner.run()
 
 
 def _check_model(options: RunOptions) -> None:
-    """Refuse a model that the alignments do not fit before any work is done."""
-    from llmbin_core.encoder.modelcard import check_depths, read_card
+    """Refuse a model that the alignments or the gLM do not fit before any work is done."""
+    option, model = ("model", options.model) if options.model else ("init", options.init)
+    if model is None:
+        return
+    from llmbin_core.coverage import coverage_samples
+    from llmbin_core.encoder.modelcard import check_alignments, check_glm, check_network, read_card
+    from llmbin_core.glm.identity import identify
 
-    if options.init is not None:
-        _model(options.init)
-    if options.model is not None:
-        path = _model(options.model)
-        if path.is_file() and options.bams:
-            check_depths(path, read_card(path), len(options.bams))
+    path = _model(model)
+    files = [path]
+    if option == "model" and path.is_dir():
+        files = sorted(path.glob(f"*.{outputs.MODEL}"))
+        if not files:
+            raise InputError(
+                f"--model {path}: the folder holds no model; give a model file, or the folder that "
+                "llmbin-train --per-sample wrote"
+            )
+    names = coverage_samples(options.bams, options.depth_tables, options.sample_names)
+    glm = None if options.glm == defaults.NO_GLM else identify(options.glm)
+    for file in files:
+        try:
+            card = read_card(file)
+            check_alignments(file, card, names)
+            check_glm(file, card, options.glm, glm)
+            check_network(card, options.training)
+        except InputError as error:
+            raise InputError(f"--{option} {error}") from None
+
+
+def _check_samples(options: RunOptions) -> None:
+    """Refuse models of samples where the contigs are those of one."""
+    if options.model is not None and options.split_by is None and _model(options.model).is_dir():
+        raise UsageError(
+            f"--model {options.model}: is a folder with a model for each sample, and the contigs "
+            "are not binned by sample; give one model file, or --multi-sample yes with contigs "
+            "that are named SAMPLE, --separator, CONTIG"
+        )
 
 
 def plan(options: RunOptions) -> list[Stage]:
@@ -179,13 +207,16 @@ def _encoding(o: RunOptions) -> list[Stage]:
     inputs: dict[str, Paths] = {"features": features}
     inputs |= {"taxonomy": o.taxonomy} if o.taxonomy else {}
     inputs |= {"init": _model(o.init)} if o.init else {}
+    # The network of a model that the training begins with is what it is.
+    own = defaults.NETWORK if o.init else ()
+    training = {k: v for k, v in defaults.TRAINING.items() if k not in own} | dict(o.training)
     train = Stage(
         "train",
         stages.train,
         inputs,
         {"out": trained, "curve_out": curve},
         (trained, curve),
-        {**split, "per_sample": o.per_sample, "seed": o.seed, **defaults.TRAINING, **o.training},
+        {**split, "per_sample": o.per_sample, "seed": o.seed, **training},
         {**means, "checkpoint": o.out / outputs.CHECKPOINT},
     )
     return [train, encode]

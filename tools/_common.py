@@ -10,12 +10,14 @@ import argparse
 import errno
 import logging
 import os
+import select
 import signal
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from io import UnsupportedOperation
 from types import FrameType
 from typing import Any, NamedTuple
 
@@ -204,20 +206,31 @@ def run_tool(
     for name, value in _THREAD_SETTINGS.items():
         os.environ.setdefault(name, value)
     _set_up_logging(parser.prog, args)
+    code = _outcome(parser.prog, body, args)
+    _reader_left()
+    return code
+
+
+def _outcome(
+    program: str, body: Callable[[argparse.Namespace], None], args: argparse.Namespace
+) -> int:
+    """Exit code of the work; what went wrong is said."""
     try:
         _end_cleanly_on_sigterm()
         body(args)
     except LlmbinError as error:
-        return _fail(parser.prog, error, str(error), error.exit_code, args.debug)
+        return _fail(program, error, str(error), error.exit_code, args.debug)
     except OSError as error:
+        if isinstance(error, BrokenPipeError) and _reader_left():
+            return 0
         if error.errno not in _PATH_FAULTS or not error.filename:
             text = f"this is a defect of the program: {type(error).__name__}: {error}"
-            return _fail(parser.prog, error, text, 1, debug=True)
+            return _fail(program, error, text, 1, debug=True)
         text = f"{error.filename}: {error.strerror}; check the path and its permissions"
-        return _fail(parser.prog, error, text, InputError.exit_code, args.debug)
+        return _fail(program, error, text, InputError.exit_code, args.debug)
     except MemoryError as error:
         text = "out of memory; use a machine with more, or fewer threads and views"
-        return _fail(parser.prog, error, text, EnvironmentFault.exit_code, args.debug)
+        return _fail(program, error, text, EnvironmentFault.exit_code, args.debug)
     except KeyboardInterrupt:
         log.error("interrupted")
         return 130
@@ -226,8 +239,26 @@ def run_tool(
         return 143
     except Exception as error:
         text = f"this is a defect of the program: {type(error).__name__}: {error}"
-        return _fail(parser.prog, error, text, 1, debug=True)
+        return _fail(program, error, text, 1, debug=True)
     return 0
+
+
+def _reader_left() -> bool:
+    """Write out what print holds back; whether nobody reads it any more (``| head``)."""
+    try:
+        sys.stdout.flush()
+        # A long text that was refused is not held back: then the pipe itself tells.
+        pipe = select.poll()
+        pipe.register(sys.stdout.fileno(), 0)
+        left = any(events & select.POLLERR for _, events in pipe.poll(0))
+    except BrokenPipeError:
+        left = True
+    except UnsupportedOperation:  # no file behind it
+        left = False
+    if left:
+        # The interpreter writes out once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return left
 
 
 class _Terminated(BaseException):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -105,8 +105,23 @@ def check_source(args: argparse.Namespace, others: dict[str, Any]) -> None:
             raise UsageError(f"--{name} has no effect with --merge; leave it out")
 
 
+class _StoreGiven(argparse.Action):
+    """Store the value, and in `given` that it was given: equal to the default it is meant too."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        setattr(namespace, self.dest, values)
+        namespace.given = {*namespace.given, self.dest}
+
+
 def add_training(cli: Cli) -> None:
     """How an encoder is trained, and its size."""
+    cli.parser.set_defaults(given=set())
     add = cli.advanced.add_argument
     add("--init", default=None, metavar="NAME",
         help="begin with this model, by name or file, instead of a new one")  # fmt: skip
@@ -133,21 +148,31 @@ def add_training(cli: Cli) -> None:
         "one")  # fmt: skip
     add("--embedding-weight", type=number, default=_TRAINING["embedding_weight"], metavar="X",
         help="the same for the embedding")  # fmt: skip
-    add("--width", type=positive, default=_TRAINING["width"], metavar="N",
+    _add_network(cli)
+
+
+def _add_network(cli: Cli) -> None:
+    def add(option: str, kind: Callable[[str], float], **about: Any) -> None:
+        cli.advanced.add_argument(option, type=kind, action=_StoreGiven, **about)
+
+    add("--width", positive, default=_TRAINING["width"], metavar="N",
         help="units of a hidden layer")  # fmt: skip
-    add("--depth", type=positive, default=_TRAINING["depth"], metavar="N", help="hidden layers")
-    add("--branch", type=positive, default=_TRAINING["branch"], metavar="N",
+    add("--depth", positive, default=_TRAINING["depth"], metavar="N", help="hidden layers")
+    add("--branch", positive, default=_TRAINING["branch"], metavar="N",
         help="size of what coverage and embedding become before they are joined")  # fmt: skip
-    add("--latent-size", type=positive, default=_TRAINING["latent"], metavar="N",
+    add("--latent-size", positive, default=_TRAINING["latent"], metavar="N", dest="latent",
         help="size of the latent")  # fmt: skip
-    add("--dropout", type=fraction, default=_TRAINING["dropout"], metavar="SHARE",
+    add("--dropout", fraction, default=_TRAINING["dropout"], metavar="SHARE",
         help="of hidden units, left out at random while training (0..1)")  # fmt: skip
 
 
 def training_options(args: argparse.Namespace) -> dict[str, Any]:
-    """The options of `add_training` by the names that the library gives them."""
-    given = {**vars(args), "latent": args.latent_size}
-    return {name: given[name] for name in _TRAINING}
+    """The options of `add_training` by the names that the library gives them.
+
+    With ``--init`` those of the network only where they were given: the model has its own.
+    """
+    own = set(defaults.NETWORK) - args.given if args.init is not None else set()
+    return {name: getattr(args, name) for name in _TRAINING if name not in own}
 
 
 def add_profiles(cli: Cli) -> None:

@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from llmbin_core.registry import Model, Registry
 
 _REGISTRIES, _OFFLINE = "LLMBIN_REGISTRIES", "LLMBIN_OFFLINE"
-_COLUMNS = ("name", "kind", "habitat", "size", "licence", "status")
+_COLUMNS = ("name", "kind", "samples", "glm", "habitat", "size", "licence", "status")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -44,7 +45,7 @@ def _add_commands(cli: Cli) -> None:
     _add_json(one)
     one = add_command(commands, "show", "All that is known of a model, with its card.",
                       "llmbin-models show compact")  # fmt: skip
-    _add_name(one)
+    one.add_argument("name", metavar="NAME", help="name of the model, or file of an encoder")
     _add_registry(one)
     _add_json(one)
     one = add_command(
@@ -157,6 +158,7 @@ def _rows(registries: Iterable[Registry]) -> list[dict[str, Any]]:
             row = rows.get(entry.name)
             if row is None:
                 listed = {f: getattr(entry, f) for f in ("habitat", "licence", "card", "digest")}
+                listed |= asdict(entry.needs)
                 rows[entry.name] = {
                     "name": entry.name, "kind": entry.kind, **listed, "size": entry.size,
                     "status": "available", "source": registry.where, "url": entry.url,
@@ -168,7 +170,7 @@ def _rows(registries: Iterable[Registry]) -> list[dict[str, Any]]:
 
 def _row(model: Model, status: str) -> dict[str, Any]:
     texts = ("name", "kind", "habitat", "licence", "card", "digest", "size")
-    row = {field: getattr(model, field) for field in texts}
+    row = {field: getattr(model, field) for field in texts} | asdict(model.needs)
     return row | {"status": status, "source": model.source, "path": str(model.path)}
 
 
@@ -182,7 +184,9 @@ def _list(args: argparse.Namespace) -> None:
 
 
 def _cell(row: Mapping[str, Any], column: str) -> str:
-    return _size(row["size"]) if column == "size" else str(row[column])
+    if column == "size":
+        return _size(row["size"])
+    return "-" if row[column] is None else str(row[column])
 
 
 def _size(number: float) -> str:
@@ -200,21 +204,60 @@ def _print_table(rows: Sequence[Sequence[str]]) -> None:
 
 
 def _show(args: argparse.Namespace) -> None:
-    from llmbin_core.registry import known_models
+    from llmbin_core.registry import known_model
 
+    model = known_model(args.name)
     rows = {row["name"]: row for row in _rows(_registries(args))}
-    if args.name not in rows:
+    if args.name in rows:
+        row = rows[args.name]
+    elif Path(args.name).is_file():
+        row = _row_of_file(Path(args.name))
+    else:
         raise InputError(_nowhere(args.name, rows))
-    row = rows[args.name]
-    model = known_models().get(args.name)
     card = model.folder / row["card"] if model else None
     text = card.read_text("utf-8", "replace") if card and card.is_file() else None
+    card_of_encoder = _card(row)
     if args.json:
-        print(json.dumps(row | {"card_text": text}, indent=1))
+        print(json.dumps(row | {"encoder": card_of_encoder, "card_text": text}, indent=1))
         return
-    _print_table([[f"{field}:", _cell(row, field)] for field in row])
+    from llmbin_core.encoder.modelcard import facts
+
+    said = {name: _cell(row, name) for name in row if row[name] is not None} | _of_glm(row)
+    said |= facts(card_of_encoder) if card_of_encoder else {}
+    _print_table([[f"{name}:", text] for name, text in said.items()])
     if text:
         print(f"\n{text.rstrip()}")
+
+
+def _row_of_file(path: Path) -> dict[str, Any]:
+    from llmbin_core.encoder.modelcard import read_card
+    from llmbin_core.registry import ENCODER, Needs
+
+    return {"name": path.name, "kind": ENCODER, **asdict(Needs.of_card(read_card(path))),
+            "size": path.stat().st_size, "status": "file", "path": str(path)}  # fmt: skip
+
+
+def _card(row: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What an encoder on this machine says of itself."""
+    from llmbin_core.encoder.modelcard import read_card
+    from llmbin_core.registry import ENCODER
+
+    if row["kind"] != ENCODER or "path" not in row:
+        return None
+    try:
+        return read_card(Path(row["path"]))
+    except InputError as error:
+        log.warning("%s", error)
+        return None
+
+
+def _of_glm(row: Mapping[str, Any]) -> dict[str, str]:
+    """The digest by which encoders know a gLM: that of what it computes, not of its file."""
+    from llmbin_core.glm.identity import identify
+    from llmbin_core.registry import GLM
+
+    found = identify(row["path"]) if row["kind"] == GLM and "path" in row else None
+    return {"glm": found.name, "glm_digest": found.digest} if found else {}
 
 
 def _nowhere(name: str, names: Iterable[str]) -> str:
@@ -237,13 +280,13 @@ def _fetch(args: argparse.Namespace) -> None:
 
 
 def _verify(args: argparse.Namespace) -> None:
-    from llmbin_core.registry import known_models, verify
+    from llmbin_core.registry import bundled_models, installed_names, user_folder
 
-    models = known_models()
+    known = {*bundled_models(), *installed_names()}
     for name in args.names:
-        if name not in models:
-            raise InputError(_nowhere(name, models))
-    chosen = {name: verify(models[name]) for name in args.names or sorted(models)}
+        if name not in known:
+            raise InputError(_nowhere(name, known))
+    chosen = {name: _faults(name) for name in args.names or sorted(known)}
     if args.json:
         print(json.dumps(chosen, indent=1))
     else:
@@ -251,10 +294,30 @@ def _verify(args: argparse.Namespace) -> None:
                       for name, faults in chosen.items()])  # fmt: skip
     bad = [name for name, faults in chosen.items() if faults]
     if bad:
-        raise InputError(
-            f"{', '.join(bad)}: the files in {models[bad[0]].folder} are not those that were "
-            "installed; install or fetch the model again"
-        )
+        own = [name for name in bad if name not in bundled_models()]
+        remedy = f"install or fetch again what is in {user_folder()}" if own else ""
+        remedy += " and " if own and len(own) < len(bad) else ""
+        remedy += "install LLMBin again" if len(own) < len(bad) else ""
+        raise InputError(f"{', '.join(bad)}: the files are not those that were installed; {remedy}")
+
+
+def _faults(name: str) -> list[str]:
+    from llmbin_core.registry import known_model, verify
+
+    try:
+        model = known_model(name)
+    except InputError as error:
+        return [str(error)]
+    return verify(model) if model else []
+
+
+def _known(name: str) -> Model:
+    from llmbin_core.registry import known_model, known_models
+
+    model = known_model(name)
+    if model is None:
+        raise InputError(_nowhere(name, known_models()))
+    return model
 
 
 def _install(args: argparse.Namespace) -> None:
@@ -267,27 +330,19 @@ def _install(args: argparse.Namespace) -> None:
 
 
 def _export(args: argparse.Namespace) -> None:
-    from llmbin_core.registry import document, export, known_models
+    from llmbin_core.registry import document, export
 
-    models = known_models()
-    if args.name not in models:
-        raise InputError(_nowhere(args.name, models))
+    model = _known(args.name)
     if not args.out.name.endswith((".tar.gz", ".tgz")):
         raise UsageError(f"--out {args.out}: is written as .tar.gz; name it so")
-    entry = export(models[args.name], args.out)
+    entry = export(model, args.out)
     print(json.dumps(document([entry]), indent=1))
 
 
 def _path(args: argparse.Namespace) -> None:
-    from llmbin_core.registry import known_models, user_folder
+    from llmbin_core.registry import user_folder
 
-    if args.name is None:
-        print(user_folder())
-        return
-    models = known_models()
-    if args.name not in models:
-        raise InputError(_nowhere(args.name, models))
-    print(models[args.name].path)
+    print(user_folder() if args.name is None else _known(args.name).path)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

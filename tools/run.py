@@ -108,7 +108,12 @@ def _body(args: argparse.Namespace) -> None:
     from llmbin_core import pipeline
     from llmbin_core.runoptions import RunOptions
 
-    training = training_options(args)
+    kept = defaults.NETWORK if args.init is not None else ()
+    training = {
+        name: value
+        for name, value in training_options(args).items()
+        if name in kept or value != defaults.TRAINING[name]
+    }
     options = RunOptions(
         contigs=tuple(args.contigs),
         out=args.out,
@@ -139,7 +144,7 @@ def _body(args: argparse.Namespace) -> None:
         choose=args.choose,
         compress=args.gzip,
         prefix=args.prefix,
-        training={k: v for k, v in training.items() if v != defaults.TRAINING[k]},
+        training=training,
         device=args.device,
         threads=args.threads,
     )

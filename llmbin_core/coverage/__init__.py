@@ -9,13 +9,19 @@ from __future__ import annotations
 
 from llmbin_core.coverage.alignments import DepthFilter
 from llmbin_core.coverage.samples import Coverage, Sample, merge_coverage, name_samples
-from llmbin_core.coverage.sources import alignment_coverage, read_contig_table, table_coverage
+from llmbin_core.coverage.sources import (
+    alignment_coverage,
+    coverage_samples,
+    read_contig_table,
+    table_coverage,
+)
 
 __all__ = [
     "Coverage",
     "DepthFilter",
     "Sample",
     "alignment_coverage",
+    "coverage_samples",
     "merge_coverage",
     "name_samples",
     "read_contig_table",

@@ -30,9 +30,10 @@ from llmbin_core.coverage.samples import (
     SampleCoverage,
     check_unique,
     choose_names,
+    name_samples,
     stack,
 )
-from llmbin_core.coverage.tables import TableColumn, read_depth_table
+from llmbin_core.coverage.tables import TableColumn, read_depth_table, samples_of_table
 from llmbin_core.errors import EnvironmentFault, InputError
 from llmbin_core.fasta import iter_fasta
 from llmbin_core.files import compression_of, fingerprint, open_decompressed
@@ -288,6 +289,24 @@ def table_coverage(
     ]
     options = {"min_mapq": None, "min_identity": None, "per_view": False}
     return stack(parts, seed, options, [(path.name, fingerprint(path)) for path in paths])
+
+
+def coverage_samples(
+    alignments: Sequence[Path], tables: Sequence[Path], names: Sequence[str] | None = None
+) -> tuple[str, ...]:
+    """Names of the samples that the coverage of these files will have, in its order.
+
+    Parameters
+    ----------
+    alignments, tables, names
+        As for `name_samples` and `table_coverage`; alignments or tables.
+    """
+    if alignments:
+        return tuple(sample.name for sample in name_samples(alignments, names))
+    found = [(sample, path) for path in tables for sample in samples_of_table(path)]
+    chosen = choose_names([sample for sample, _ in found], names)
+    check_unique([(name, str(path)) for name, (_, path) in zip(chosen, found, strict=True)])
+    return tuple(sorted(chosen))
 
 
 def _every_view(values: NDArray[np.float64], n_views: int) -> NDArray[np.float32]:

@@ -16,7 +16,7 @@ from llmbin_core import __version__
 from llmbin_core.encoder.features import FEATURES_VERSION, Sample
 from llmbin_core.encoder.modelcard import KEY, SCHEMA, SCHEMA_VERSION, Card, kind_of, read_card
 from llmbin_core.encoder.network import BinningEncoder, NetworkShape
-from llmbin_core.encoder.train import EpochLog, TrainingOptions
+from llmbin_core.encoder.train import EpochLog, TrainingOptions, choose_temperature
 from llmbin_core.errors import InputError
 from llmbin_core.files import atomic_path
 
@@ -46,7 +46,7 @@ def save_model(
     init : dict, optional
         Card of the model that the training began with.
     """
-    first = samples[0]
+    first, views = samples[0], options.objective == "views"
     card: Card = {
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
@@ -60,6 +60,8 @@ def save_model(
         "trained_on": [_summary(sample) for sample in samples],
         "init": init["digest"] if init else None,
         "options": asdict(options),
+        "temperature": choose_temperature(samples, options) if views else None,
+        "half": half,
         "epochs_run": len(curve),
         "first_loss": curve[0].loss,
         "final_loss": curve[-1].loss,
@@ -76,6 +78,8 @@ def save_model(
 def _summary(sample: Sample) -> Card:
     labelled = None if sample.species is None else int((sample.species >= 0).sum())
     return {
+        # Contigs of one sample do not name it; the reads that were mapped to them do.
+        "name": sample.name or ", ".join(sample.alignments),
         "contigs": len(sample.contigs),
         "bp": int(sample.contigs.lengths.sum()),
         "digest": sample.contigs.digest,

@@ -31,8 +31,20 @@ _Label = tuple[str, str | None]
 _GTDB_RANK = re.compile(r"(^|;)\s*[dpcofgs]__")
 _RANKS = {"no rank", "species", "genus", "family", "order", "class", "phylum"}
 _KRAKEN_NAME = re.compile(r"(.+) \(taxid (\d+)\)")
-_BINOMIAL = re.compile(r"((?:Candidatus )?[A-Z][\w.-]+ (?!sp\.|bacterium|archaeon)[a-z][\w.-]+)")
+# Kraken tells names without ranks. A name that could be of another rank is taken for one: species
+# that are unknown cost nothing, genomes of a group taken for one species do.
+_GENUS = r"[A-Z][a-z]+(?:-[A-Za-z]+)?"
+_BINOMIAL = re.compile(
+    rf"((?:Candidatus )?(?:{_GENUS}|\[{_GENUS}\]) (?!bacterium|archaeon)[a-z]+(?:-[a-z]+)*)(?: .*)?"
+)
 _UNNAMED = re.compile(r"[A-Z][\w.-]+ (?:sp\.|bacterium|archaeon) \S+.*")
+_HIGHER = re.compile(
+    r"\b(?:sub)?(?:group|complex|cluster|clade|lineage|division|phylum|class|order|family)\b"
+    r"|\b(?:incertae|sedis|unclassified|uncultured|environmental|oral|taxon|cf|aff)\b"
+    r"|symbiont|phage|virus|viroid|plasmid"
+    r"|^(?:Candidatus )?\[?\w*(?:bacteria|archaea|bacteriota|archaeota|ales|aceae)\b",
+    re.IGNORECASE,
+)
 
 
 class _Malformed(ValueError):
@@ -185,10 +197,13 @@ def _kmer_share(text: str, taxid: str) -> float:
 
 
 def _species_of_name(name: str) -> str | None:
-    """The species in a name of the NCBI taxonomy; None for names of higher ranks."""
-    if found := _BINOMIAL.match(name):
-        return found[1]
-    return name if _UNNAMED.fullmatch(name) else None
+    """The species in a name of the NCBI taxonomy; None for names that may be of another rank."""
+    if _UNNAMED.fullmatch(name):
+        return None if _HIGHER.search(name.split(" ", 2)[2]) else name
+    if _HIGHER.search(name):
+        return None
+    found = _BINOMIAL.fullmatch(name)
+    return found[1] if found else None
 
 
 def _cat(lines: Iterable[_Line]) -> Iterator[_Label]:

@@ -25,6 +25,7 @@ from llmbin_core.encoder.network import BinningEncoder, NetworkShape
 from llmbin_core.errors import InputError, UsageError
 from llmbin_core.files import write_text
 from llmbin_core.precision import autocast
+from llmbin_core.wording import counted
 
 log = logging.getLogger("llmbin")
 
@@ -122,7 +123,7 @@ def make_plan(
     Raises
     ------
     InputError
-        The samples differ in their features.
+        The samples differ in their features, or have too few views to contrast.
     UsageError
         An unknown option, or one out of range.
     """
@@ -134,9 +135,23 @@ def make_plan(
     shape = {k: v for k, v in options.items() if k in of_network}
     training = {k: v for k, v in options.items() if k not in of_network}
     try:
-        return NetworkShape(inputs, **shape), TrainingOptions(**training)
+        plan = NetworkShape(inputs, **shape), TrainingOptions(**training)
     except TypeError as error:
         raise UsageError(str(error)) from None
+    _check_views(first.n_views, plan[1].objective)
+    return plan
+
+
+def _check_views(n_views: int, objective: str) -> None:
+    needed, why = {
+        "views": (2, "training contrasts the whole contig with its fragments"),
+        "pairs": (3, "--objective pairs takes two fragments for the halves of a contig"),
+    }[objective]
+    if n_views < needed:
+        raise InputError(
+            f"the features have {counted(n_views, 'view')}, and {why}; make them with --views "
+            f"{needed} or more"
+        )
 
 
 def _check_alike(one: Sample, other: Sample) -> None:

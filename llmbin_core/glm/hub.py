@@ -11,7 +11,8 @@ from torch import nn
 from llmbin_core import defaults
 from llmbin_core.errors import EnvironmentFault
 from llmbin_core.glm.base import Embedder
-from llmbin_core.glm.modelfolder import FORMAT, load_model, read_config
+from llmbin_core.glm.identity import FORMAT, SPECTRA, read_config
+from llmbin_core.glm.modelfolder import load_model
 from llmbin_core.registry import GLM, find
 
 
@@ -45,10 +46,10 @@ def load_embedder(
     """
     device = torch.device(device or "cpu")
     name = str(name_or_path)
-    if name in defaults.BASELINES:
+    if name in SPECTRA:
         from llmbin_core.glm.spectra import SpectrumEmbedder
 
-        return SpectrumEmbedder((4,) if name == "tnf" else (4, 5, 6), name)
+        return SpectrumEmbedder(SPECTRA[name], name)
     path = _download(name) if name.startswith(defaults.HUB_PREFIX) else find(name, GLM)
     config = read_config(path)
     if config.get("format") != FORMAT:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -20,9 +19,10 @@ from torch import Tensor, nn
 from llmbin_core.errors import InputError
 from llmbin_core.files import atomic_folder, open_input
 from llmbin_core.glm import models
+from llmbin_core.glm.identity import CONFIG, FORMAT, digest_of, read_config
 
-FORMAT, VERSION = "llmbin-glm", 1
-CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
+VERSION = 1
+WEIGHTS, CARD = "model.safetensors", "README.md"
 
 
 def load_model(path: Path) -> tuple[nn.Module, str]:
@@ -51,9 +51,7 @@ def load_model(path: Path) -> tuple[nn.Module, str]:
         )
     model = models.build(config["architecture"], config["settings"])
     fill(model, parse_weights(blob, path / WEIGHTS), path / WEIGHTS)
-    settings = json.dumps(config["settings"], sort_keys=True)
-    digest = hashlib.sha256(f"{config['architecture']} {settings} {found}".encode()).hexdigest()
-    return model, f"sha256:{digest}"
+    return model, digest_of(config, found)
 
 
 def save_model(model: nn.Module, path: Path, *, name: str, card: str, half: bool = False) -> str:
@@ -95,27 +93,6 @@ def save_model(model: nn.Module, path: Path, *, name: str, card: str, half: bool
         (folder / CARD).write_text(card, encoding="utf-8")
         (folder / CONFIG).write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
     return str(config["sha256"])
-
-
-def read_config(path: Path) -> dict[str, Any]:
-    """The configuration in a model folder.
-
-    Raises
-    ------
-    InputError
-        There is none, or it is not a JSON object.
-    """
-    if not (path / CONFIG).is_file():
-        raise InputError(
-            f"{path}: has no {CONFIG}; give a gLM folder (config.json, model.safetensors)"
-        )
-    try:
-        config = json.loads((path / CONFIG).read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError):
-        config = None
-    if not isinstance(config, dict):
-        raise InputError(f"{path / CONFIG}: is not a JSON object; fetch the gLM again")
-    return config
 
 
 def parse_weights(blob: bytes, path: Path) -> dict[str, Tensor]:

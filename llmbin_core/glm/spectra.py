@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,6 +15,7 @@ from llmbin_core.glm.alphabet import (
     split_rows,
 )
 from llmbin_core.glm.base import Codes, Floats, every_block
+from llmbin_core.glm.identity import digest_of_spectrum
 
 _BLOCK = 96
 
@@ -34,7 +34,7 @@ class SpectrumEmbedder:
         self.name, self._lengths = name, lengths
         self._sizes = [canonical_size(k) for k in lengths]
         self.dim, self.block = sum(self._sizes), _BLOCK
-        self.digest = f"sha256:{hashlib.sha256(f'spectrum {lengths}'.encode()).hexdigest()}"
+        self.digest = digest_of_spectrum(lengths)
         # k-mers belong to the block they start in and reach into the next one.
         self.context = max(lengths)
         self.cost = 60

@@ -6,14 +6,16 @@ network except `fetch` and `read_registry` of a URL.
 
 from __future__ import annotations
 
-from llmbin_core.registry.entries import ENCODER, GLM, KINDS, Entry, Registry, document
-from llmbin_core.registry.names import bundled_models, find, known_models
+from llmbin_core.registry.contents import encoder_card
+from llmbin_core.registry.entries import ENCODER, GLM, KINDS, Entry, Needs, Registry, document
+from llmbin_core.registry.names import bundled_models, find, known_model, known_models
 from llmbin_core.registry.remote import fetch, lookup, read_registry
 from llmbin_core.registry.store import (
     Model,
     export,
     install,
     installed_models,
+    installed_names,
     user_folder,
     verify,
 )
@@ -24,14 +26,18 @@ __all__ = [
     "KINDS",
     "Entry",
     "Model",
+    "Needs",
     "Registry",
     "bundled_models",
     "document",
+    "encoder_card",
     "export",
     "fetch",
     "find",
     "install",
     "installed_models",
+    "installed_names",
+    "known_model",
     "known_models",
     "lookup",
     "read_registry",

@@ -49,7 +49,34 @@ class _RangeFault(_FinalFault):
 
 def is_url(text: str) -> bool:
     """Whether a text is an address of the web, not a path."""
-    return urlsplit(text).scheme.lower() in SCHEMES
+    scheme, mark, _ = text.partition("://")
+    return bool(mark) and scheme.lower() in SCHEMES
+
+
+def check_place(text: str, where: str = "") -> None:
+    """Refuse what is neither a path nor an address of the web.
+
+    Parameters
+    ----------
+    text : str
+    where : str
+        What names the place, for messages.
+
+    Raises
+    ------
+    InputError
+        Says which of the two it is.
+    """
+    said = f"{where}: address {text}" if where else text
+    if is_url(text):
+        try:
+            urlsplit(text)
+        except ValueError as error:
+            raise InputError(f"{said}: is not an address ({error}); check it") from None
+    elif "://" in text:
+        raise InputError(
+            f"{said}: only http and https are read; give such an address, or the path of a file"
+        )
 
 
 def download(urls: Sequence[str], part: Path, size: int, sha256: str, label: str) -> str:
@@ -211,8 +238,8 @@ def _answers(url: str, begin: int) -> Iterator[HTTPResponse]:
     except URLError as error:
         final = isinstance(error.reason, ssl.SSLCertVerificationError | socket.gaierror | str)
         raise (_FinalFault if final else _PassingFault)(str(error.reason)) from None
-    except (InvalidURL, UnicodeError) as error:
-        raise _FinalFault(f"not an address ({error})") from None
+    except (InvalidURL, ValueError) as error:  # a redirect may lead to anything
+        raise _FinalFault(f"not an address, or redirects to none ({error})") from None
     except (HTTPException, ConnectionError, TimeoutError, ssl.SSLError) as error:
         raise _PassingFault(str(error) or type(error).__name__) from None
 
@@ -228,7 +255,7 @@ class _CarefulRedirects(HTTPRedirectHandler):
     def redirect_request(
         self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
     ) -> Request | None:
-        old, new = urlsplit(req.full_url).scheme, urlsplit(newurl).scheme.lower()
+        old, new = (url.partition(":")[0].lower() for url in (req.full_url, newurl))
         if new not in SCHEMES or (old == "https" and new != "https"):
             raise URLError(f"the server redirects to {newurl}, which is refused")
         return super().redirect_request(req, fp, code, msg, headers, newurl)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from llmbin_core import defaults
 from llmbin_core.errors import InputError
 
 FORMAT, VERSION = "llmbin-registry", 1
@@ -16,6 +17,31 @@ KINDS = (ENCODER, GLM)
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What an encoder is for.
+
+    Attributes
+    ----------
+    samples : str, optional
+        ``single-sample`` or ``multi-sample``, see `llmbin_core.encoder.modelcard.kind_of`.
+    glm, glm_digest : str, optional
+        Name and digest of the gLM whose embeddings it takes; ``none`` and no digest without one.
+    """
+
+    samples: str | None = None
+    glm: str | None = None
+    glm_digest: str | None = None
+
+    @classmethod
+    def of_card(cls, card: Mapping[str, Any]) -> Needs:
+        """As the card of an encoder says it."""
+        if "embedder" not in card:
+            return cls(card.get("kind"))
+        glm = card["embedder"] or {"name": defaults.NO_GLM}
+        return cls(card.get("kind"), glm.get("name"), glm.get("digest"))
 
 
 @dataclass(frozen=True)
@@ -42,6 +68,8 @@ class Entry:
         Further places of the same file.
     card : str
         Address of the model card, or the name of a file that comes with the model.
+    needs : Needs
+        Of an encoder, where the registry tells it.
     """
 
     name: str
@@ -53,6 +81,7 @@ class Entry:
     url: str | None
     card: str
     mirrors: tuple[str, ...] = ()
+    needs: Needs = Needs()
 
     @property
     def sha256(self) -> str:
@@ -75,7 +104,11 @@ def is_name(text: str) -> bool:
 
 def document(entries: Iterable[Entry]) -> dict[str, Any]:
     """The registry that lists these models, as JSON values."""
-    models = [asdict(entry) | {"mirrors": list(entry.mirrors)} for entry in entries]
+    models = []
+    for entry in entries:
+        row = asdict(entry) | {"mirrors": list(entry.mirrors)}
+        needs = {k: v for k, v in row.pop("needs").items() if v is not None}
+        models.append(row | ({"needs": needs} if needs else {}))
     return {"format": FORMAT, "version": VERSION, "models": models}
 
 
@@ -136,7 +169,18 @@ def _entry(row: object, where: str) -> Entry:
     mirrors = [] if mirrors is None else mirrors
     if not isinstance(mirrors, list) or not all(isinstance(m, str) and m for m in mirrors):
         raise InputError(f"{where}: the mirrors are not a list of addresses")
-    return Entry(**texts, digest=digest, size=size, url=url, mirrors=tuple(mirrors))
+    needs = _needs(row.get("needs"), where)
+    return Entry(**texts, digest=digest, size=size, url=url, mirrors=tuple(mirrors), needs=needs)
+
+
+def _needs(value: object, where: str) -> Needs:
+    """Registries of before have none."""
+    if value is None:
+        return Needs()
+    if not isinstance(value, dict):
+        raise InputError(f'{where}: "needs" is not a JSON object')
+    names = [f.name for f in fields(Needs) if value.get(f.name) is not None]
+    return Needs(**{name: _text(value, name, f'{where}, "needs"') for name in names})
 
 
 def _text(row: Mapping[str, Any], field: str, where: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from llmbin_core import defaults, outputs
 from llmbin_core.errors import InputError
 from llmbin_core.registry.entries import GLM, Registry, is_name, parse
-from llmbin_core.registry.store import Model, installed_models
+from llmbin_core.registry.store import Model, installed_model, installed_models
 
 BUNDLED = Path(__file__).with_name("bundled.json")
 _ROOT = Path(__file__).parents[1]
@@ -35,6 +35,17 @@ def known_models() -> dict[str, Model]:
     return installed_models() | bundled_models()
 
 
+def known_model(name: str) -> Model | None:
+    """A bundled or installed model by name; a fault of another one is none of this one's.
+
+    Raises
+    ------
+    InputError
+        It is installed, and its record cannot be read.
+    """
+    return bundled_models().get(name) or installed_model(name)
+
+
 def find(name: str | Path, kind: str) -> Path:
     """The path of a model: bundled, else installed, else the path that was given.
 
@@ -47,16 +58,17 @@ def find(name: str | Path, kind: str) -> Path:
     Raises
     ------
     InputError
-        None of the three; the message lists what there is.
+        None of the three; the message lists what there is. Or an installed model of the name is
+        damaged.
     """
     text = str(name)
-    models = known_models()
-    if text in models and models[text].kind == kind:
-        return models[text].path
+    model = known_model(text)
+    if model is not None and model.kind == kind:
+        return model.path
     path = Path(name)
     if path.is_dir() if kind == GLM else path.exists():
         return path
-    raise InputError(_unknown(text, kind, models))
+    raise InputError(_unknown(text, kind, known_models()))
 
 
 def _unknown(text: str, kind: str, models: dict[str, Model]) -> str:

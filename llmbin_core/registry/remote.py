@@ -10,10 +10,10 @@ from urllib.parse import urljoin, urlsplit
 
 from llmbin_core.errors import EnvironmentFault, InputError, UsageError
 from llmbin_core.files import open_input, sha256_of
-from llmbin_core.registry.download import alone, download, is_url, read_url
+from llmbin_core.registry.download import alone, check_place, download, is_url, read_url
 from llmbin_core.registry.entries import Entry, Registry, parse
 from llmbin_core.registry.names import bundled_models
-from llmbin_core.registry.store import Model, install, installed_models, user_folder
+from llmbin_core.registry.store import Model, install, installed_model, user_folder, verify
 
 log = logging.getLogger("llmbin")
 
@@ -28,10 +28,11 @@ def read_registry(where: str) -> Registry:
     Raises
     ------
     InputError
-        No such file; not a registry.
+        No such file; not a registry; an address that is none, or neither http nor https.
     EnvironmentFault
         The URL cannot be reached.
     """
+    check_place(where)
     if is_url(where):
         return parse(read_url(where, _MOST_REGISTRY_BYTES), where)
     with open_input(Path(where)) as handle:
@@ -85,8 +86,8 @@ def fetch(entry: Entry, registry: Registry, *, offline: bool = False) -> Model:
     """
     if entry.name in bundled_models():
         raise UsageError(f"model '{entry.name}' comes with the program; there is nothing to fetch")
-    own = installed_models().get(entry.name)
-    if own is not None and own.digest == entry.digest:
+    own = _whole(entry)
+    if own is not None:
         log.info("%s is installed already", entry.name)
         return own
     places = _places(entry, registry)
@@ -104,8 +105,8 @@ def fetch(entry: Entry, registry: Registry, *, offline: bool = False) -> Model:
     part = user_folder() / _DOWNLOADS / entry.sha256
     with alone(part):
         # Another process may have fetched it while this one waited.
-        own = installed_models().get(entry.name)
-        if own is not None and own.digest == entry.digest:
+        own = _whole(entry)
+        if own is not None:
             return own
         origin = download(urls, part, entry.size, entry.sha256, f"fetching {entry.name}")
         try:
@@ -115,6 +116,15 @@ def fetch(entry: Entry, registry: Registry, *, offline: bool = False) -> Model:
             raise
         part.unlink()
     return model
+
+
+def _whole(entry: Entry) -> Model | None:
+    """The installed model, where it is the one of the registry and its files are whole."""
+    try:
+        own = installed_model(entry.name)
+    except InputError:  # a record that says nothing is replaced like a file that is damaged
+        return None
+    return own if own and own.digest == entry.digest and not verify(own) else None
 
 
 def _from_file(entry: Entry, path: Path) -> Model:
@@ -135,6 +145,7 @@ def _places(entry: Entry, registry: Registry) -> list[str]:
     mirror = os.environ.get(MIRROR_VARIABLE, "")
     if mirror and not is_url(mirror):
         raise UsageError(f"{MIRROR_VARIABLE}={mirror}: is not an http(s) address")
+    check_place(mirror, MIRROR_VARIABLE)
     if mirror:
         name = urlsplit(places[0]).path.rsplit("/", 1)[-1]
         places.insert(0, f"{mirror.rstrip('/')}/{name}")
@@ -143,8 +154,12 @@ def _places(entry: Entry, registry: Registry) -> list[str]:
 
 def _absolute(place: str, registry: str) -> str:
     """An address relative to the place of the registry; a remote registry names no local files."""
+    check_place(place, registry)
     if is_url(place):
         return place
-    if "://" in place:
-        raise InputError(f"{registry}: address {place}: only http and https are read")
-    return urljoin(registry, place) if is_url(registry) else str(Path(registry).parent / place)
+    if not is_url(registry):
+        return str(Path(registry).parent / place)
+    try:
+        return urljoin(registry, place)
+    except ValueError as error:
+        raise InputError(f"{registry}: address {place}: is not an address ({error})") from None

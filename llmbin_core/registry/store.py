@@ -10,7 +10,6 @@ import json
 import logging
 import os
 import shutil
-import struct
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -26,8 +25,9 @@ from llmbin_core.files import (
     write_faults,
 )
 from llmbin_core.registry.archives import is_archive, pack, unpack
+from llmbin_core.registry.contents import encoder_card, inspect
 from llmbin_core.registry.download import alone
-from llmbin_core.registry.entries import ENCODER, GLM, Entry, is_name
+from llmbin_core.registry.entries import ENCODER, GLM, Entry, Needs, is_name
 
 log = logging.getLogger("llmbin")
 
@@ -36,12 +36,8 @@ CARD = "README.md"
 _RECORD = "record.json"
 # In an archive that `export` wrote: what a registry would say of the model.
 _ABOUT = "llmbin-model.json"
-_CONFIG = "config.json"
 _FORMAT, _VERSION = "llmbin-installed-model", 1
-_GLM_FORMAT = "llmbin-glm"
-_KEY, _SCHEMA = "llmbin", "encoder"
 _ENDINGS = (".gz", ".bz2", ".xz", ".zst", ".tgz", ".tar", ".zip", ".safetensors")
-_MOST_HEADER_BYTES = 100 << 20
 _UNKNOWN = "unknown"
 
 
@@ -79,6 +75,14 @@ class Model:
         return self.folder if self.kind == GLM else self.folder / outputs.MODEL
 
     @property
+    def needs(self) -> Needs:
+        """What an encoder is for, by its card; nothing for a gLM."""
+        try:
+            return Needs.of_card(encoder_card(self.path)) if self.kind == ENCODER else Needs()
+        except InputError:  # `verify` tells of missing and damaged files
+            return Needs()
+
+    @property
     def size(self) -> int:
         """Bytes of its files."""
         paths = [self.folder / name for name in self.files]
@@ -106,14 +110,36 @@ def user_folder() -> Path:
         ) from None
 
 
-def installed_models() -> dict[str, Model]:
-    """The installed models by name; none where there is no folder of models."""
+def installed_names() -> list[str]:
+    """Names of the installed models; none where there is no folder of models."""
     try:
         records = sorted(user_folder().glob(f"*/{_RECORD}"))
     except (EnvironmentFault, PermissionError):
-        return {}
+        return []
     # Folders of an installation under way begin with a dot.
-    return {p.parent.name: _read_record(p) for p in records if is_name(p.parent.name)}
+    return [p.parent.name for p in records if is_name(p.parent.name)]
+
+
+def installed_model(name: str) -> Model | None:
+    """An installed model, if there is one of the name; no other one is looked at.
+
+    Raises
+    ------
+    InputError
+        Its record cannot be read.
+    """
+    return _read_record(user_folder() / name / _RECORD) if name in installed_names() else None
+
+
+def installed_models() -> dict[str, Model]:
+    """The installed models by name; one whose record cannot be read is warned of and left out."""
+    models = {}
+    for name in installed_names():
+        try:
+            models[name] = _read_record(user_folder() / name / _RECORD)
+        except InputError as error:
+            log.warning("%s", error)
+    return models
 
 
 def install(
@@ -211,42 +237,8 @@ def export(model: Model, out: Path) -> Entry:
     files[f"{model.name}/{_ABOUT}"] = (json.dumps(about, indent=1) + "\n").encode()
     pack(files, out)
     digest = f"sha256:{sha256_of(out)}"
-    return Entry(**about, digest=digest, size=out.stat().st_size, url=out.name)
-
-
-def inspect(folder: Path) -> str:
-    """The kind of model in a folder, after a look at the form of its files.
-
-    Raises
-    ------
-    InputError
-        No model, or one whose weights are cut short or are not those of its configuration.
-    """
-    for path in sorted(folder.glob("*.safetensors")):
-        _header(path)
-    weights = folder / outputs.MODEL
-    if (folder / _CONFIG).is_file():
-        try:
-            config = json.loads((folder / _CONFIG).read_bytes())
-        except ValueError as error:
-            raise InputError(f"{_CONFIG}: is not JSON ({error}); not a gLM folder") from None
-        if not isinstance(config, dict):
-            raise InputError(f"{_CONFIG}: is not a JSON object; not a gLM folder")
-        if config.get("format") == _GLM_FORMAT:
-            open_input(weights).close()
-            if sha256_of(weights) != config.get("sha256"):
-                raise InputError(
-                    f"{outputs.MODEL}: not the weights that {_CONFIG} names; fetch the gLM again"
-                )
-        return GLM
-    about = _header(weights).get("__metadata__", {}).get(_KEY, "{}") if weights.is_file() else "{}"
-    card = json.loads(about) if about.startswith("{") else {}
-    if card.get("schema") == _SCHEMA:
-        return ENCODER
-    raise InputError(
-        "not a model: neither a gLM folder (config.json and weights) nor an encoder that "
-        "llmbin-train wrote"
-    )
+    size = out.stat().st_size
+    return Entry(**about, digest=digest, size=size, url=out.name, needs=model.needs)
 
 
 def _check_name(name: str) -> None:
@@ -311,26 +303,6 @@ def _copy(source: Path, content: Path) -> None:
                 shutil.copyfile(path, target)
 
 
-def _header(path: Path) -> dict[str, Any]:
-    """The description at the beginning of a safetensors file, checked against its length."""
-    fault = InputError(f"{path.name}: not a safetensors file, or cut short; fetch it again")
-    size = path.stat().st_size
-    with open_input(path) as handle:
-        head = handle.read(8)
-        length = struct.unpack("<Q", head)[0] if len(head) == 8 else size
-        if length > min(size - 8, _MOST_HEADER_BYTES):
-            raise fault
-        text = handle.read(length)
-    try:
-        header = json.loads(text)
-        ends = [v["data_offsets"][1] for k, v in header.items() if k != "__metadata__"]
-        if 8 + length + max(ends, default=0) != size:
-            raise fault
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError):
-        raise fault from None
-    return dict(header)
-
-
 def _digests(folder: Path) -> dict[str, str]:
     files = sorted(p for p in folder.rglob("*") if p.is_file())
     return {p.relative_to(folder).as_posix(): sha256_of(p) for p in files}
@@ -350,5 +322,7 @@ def _read_record(path: Path) -> Model:
         if form != _FORMAT or version > _VERSION:
             raise InputError(f"{path}: is of another version of LLMBin; {remedy}")
         return Model(**content, folder=path.parent / path.parent.name)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); {remedy}") from None
     except (ValueError, TypeError, KeyError, AttributeError):
         raise InputError(f"{path}: cannot be understood; {remedy}") from None

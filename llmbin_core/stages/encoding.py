@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("llmbin")
 
-_SHAPE = ("width", "depth", "branch", "latent", "dropout")
-
 
 def train(
     features: Sequence[Path],
@@ -118,6 +116,7 @@ def _with_species(samples: Sequence[Sample], taxonomy: Path) -> list[Sample]:
     )
     species = read_taxonomy(taxonomy)
     named = [replace(s, species=number_species(s.contigs, species)) for s in samples]
+    _check_names(named, taxonomy)
     labelled = sum(int((s.species >= 0).sum()) for s in named if s.species is not None)
     if not labelled:
         raise InputError(
@@ -126,6 +125,21 @@ def _with_species(samples: Sequence[Sample], taxonomy: Path) -> list[Sample]:
         )
     log.info("%s: species of %d of %s", taxonomy, labelled, _amount(samples))
     return named
+
+
+def _check_names(samples: Sequence[Sample], taxonomy: Path) -> None:
+    """Refuse labels whose contig is not one: assemblies name theirs alike (``k141_1``)."""
+    owners: dict[str, str] = {}
+    for sample in samples:
+        digest, names, species = sample.contigs.digest, sample.contigs.names, sample.species
+        labelled = () if species is None else (species >= 0).nonzero()[0].tolist()
+        for name in (names[row] for row in labelled):
+            if owners.setdefault(name, digest) != digest:
+                raise InputError(
+                    f"{taxonomy}: names the contig '{name}', which two of the samples have; "
+                    "prepare their assemblies together with llmbin-prepare, which names contigs "
+                    "SAMPLE:CONTIG, and classify those, or train on each sample by itself"
+                )
 
 
 class _Trainer:
@@ -137,21 +151,15 @@ class _Trainer:
         self.options, self.device, self.half = dict(options), device, half
         self.init = None
         if init is not None:
+            from llmbin_core.encoder.modelcard import check_network
             from llmbin_core.encoder.modelfile import load_model
             from llmbin_core.registry import ENCODER, find
 
             self.path = find(init, ENCODER)
             self.init = load_model(self.path, device)
-            self._take_shape(self.init[1]["shape"])
-
-    def _take_shape(self, shape: dict[str, Any]) -> None:
-        for name in _SHAPE:
-            given = self.options.get(name, shape[name])
-            if given not in (shape[name], defaults.TRAINING[name]):
-                raise UsageError(
-                    f"--{name} {given}: the model of --init has {shape[name]}; leave the option out"
-                )
-            self.options[name] = shape[name]
+            card = self.init[1]
+            check_network(card, self.options)
+            self.options |= {name: card["shape"][name] for name in defaults.NETWORK}
 
     def train(
         self, samples: Sequence[Sample], out: Path, checkpoint: Path | None
@@ -168,6 +176,11 @@ class _Trainer:
             for sample in samples:
                 check_fit(self.path, card, sample)
             weights = encoder.state_dict()
+        if all(len(sample.contigs) < 2 for sample in samples):
+            log.warning(
+                "%s: there are no two contigs to tell apart; the model is written without training",
+                out.name,
+            )
         encoder, curve = train_encoder(samples, shape, settings, self.device, checkpoint, weights)
         save_model(out, encoder, samples, settings, curve, half=self.half, init=card)
         return curve
@@ -301,10 +314,15 @@ def _model_of(source: Path, sample: str) -> Path:
     if not source.is_dir():
         return source
     path = source / model_name(sample)
-    if not path.exists():
-        have = ", ".join(sorted(p.name for p in source.glob(model_name("*")))) or "no model"
-        raise InputError(
-            f"{source}: has no model '{path.name}' (it has {have}); give the folder that "
-            "llmbin-train --per-sample wrote for these samples, or one model file"
+    if path.exists():
+        return path
+    if not sample:
+        raise UsageError(
+            f"{source}: is a folder with a model for each sample; give --separator, which tells "
+            "the samples apart (llmbin-prepare writes ':'), or one model file"
         )
-    return path
+    have = ", ".join(sorted(p.name for p in source.glob(model_name("*")))) or "no model"
+    raise InputError(
+        f"{source}: has no model '{path.name}' (it has {have}); give the folder that "
+        "llmbin-train --per-sample wrote for these samples, or one model file"
+    )

@@ -16,7 +16,7 @@ from llmbin_core import outputs, stages
 from llmbin_core.contigs import ContigTable
 from llmbin_core.encoder.batches import HALVES_FROM, batches, halves_of
 from llmbin_core.encoder.features import FEATURES_VERSION, Embedder, Sample, load_samples
-from llmbin_core.encoder.modelcard import check_fit, read_card
+from llmbin_core.encoder.modelcard import check_fit, facts, read_card
 from llmbin_core.encoder.modelfile import load_model, save_model
 from llmbin_core.encoder.train import TrainingOptions, encode, make_plan, train_encoder
 from llmbin_core.errors import InputError, UsageError
@@ -158,6 +158,18 @@ def test_samples_of_different_features_do_not_train_together() -> None:
         make_plan(several, SMALL)
 
 
+@pytest.mark.parametrize(("objective", "needed"), [("views", 2), ("pairs", 3)])
+def test_too_few_views_are_refused(objective: str, needed: int) -> None:
+    def with_views(n: int) -> Sample:
+        one = sample(20)
+        return replace(one, features={k: v[:, :n] for k, v in one.features.items()})
+
+    match = rf"the features have {needed - 1} view.*make them with --views {needed} or more"
+    with pytest.raises(InputError, match=match):
+        make_plan([with_views(needed - 1)], {**SMALL, "objective": objective})
+    trained([with_views(needed)], objective=objective, epochs=1)
+
+
 def saved(path: Path, one: Sample, half: bool = False) -> Path:
     shape, options = make_plan([one], {**SMALL, "epochs": 1})
     encoder, curve = train_encoder([one], shape, options, CPU)
@@ -173,13 +185,26 @@ def test_the_card_says_what_a_model_is(tmp_path: Path) -> None:
     assert card["features_version"] == FEATURES_VERSION
     (trained_on,) = card["trained_on"]
     assert trained_on == {
-        "contigs": 30, "bp": int(one.contigs.lengths.sum()), "digest": one.contigs.digest,
-        "alignments": ["a"], "with_species": 30,
+        "name": "a", "contigs": 30, "bp": int(one.contigs.lengths.sum()),
+        "digest": one.contigs.digest, "alignments": ["a"], "with_species": 30,
     }  # fmt: skip
     assert card["options"]["epochs"] == card["epochs_run"] == 1
+    # Contigs of 1 to 30 kb: the temperature of a long N50, which no option gave.
+    assert (card["temperature"], card["options"]["temperature"], card["half"]) == (
+        0.07,
+        None,
+        False,
+    )
+    assert read_card(saved(tmp_path / "half", one, half=True))["half"]
+    said = facts(card)
+    assert said["trained on (contigs)"] == "a (30)"
+    assert (said["temperature"], said["weights"]) == ("0.07", "32 bits")
     two = replace(one, alignments=("a", "b"))
     card = read_card(saved(tmp_path / "two", two))
     assert (card["kind"], card["alignments"]) == ("multi-sample", ["a", "b"])
+    assert card["trained_on"][0]["name"] == "a, b"
+    card = read_card(saved(tmp_path / "named", replace(two, name="S1")))
+    assert card["trained_on"][0]["name"] == "S1"
 
 
 def test_a_single_sample_model_serves_any_alignment_and_a_multi_sample_one_its_own(
@@ -287,6 +312,10 @@ def test_stages_train_and_encode_sample_by_sample(tmp_path: Path) -> None:
     (models / "S2.model.safetensors").unlink()
     with pytest.raises(InputError, match=r"has no model 'S2.model.safetensors' \(it has S1"):
         stages.encode([folder], models, tmp_path / "latent", separator=":")
+    with pytest.raises(
+        UsageError, match=r"models: is a folder .* for each sample; give --separator"
+    ):
+        stages.encode([folder], models, tmp_path / "latent")
     stages.train([folder], tmp_path / "shared", separator=":", **small)
     assert [t["contigs"] for t in read_card(tmp_path / "shared")["trained_on"]] == [20, 20]
     stages.encode([folder], tmp_path / "shared", tmp_path / "latent", separator=":")
@@ -333,9 +362,31 @@ def test_training_goes_on_from_a_model(tmp_path: Path) -> None:
     assert all(torch.allclose(a, b, atol=1e-6) for a, b in pairs)
     with pytest.raises(UsageError, match="--width 48: the model of --init has 32"):
         stages.train([two], second, init=first, width=48)
+    with pytest.raises(UsageError, match="--width 512: the model of --init has 32"):
+        stages.train([two], second, init=first, width=512)  # the default, and yet another one
+    with pytest.raises(UsageError, match="--latent-size 17: the model of --init has 16"):
+        stages.train([two], second, init=first, latent=17)
+    stages.train([two], second, init=first, width=32, epochs=1)
     several = write_features(tmp_path / "several", ["x", "y"], 1, ("a", "b"))
     with pytest.raises(InputError, match="single-sample model"):
         stages.train([several], second, init=first)
+
+
+def test_a_training_on_one_contig_is_none_and_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    one = write_features(tmp_path / "one", ["S1:c"], 0)
+    stages.train([one], tmp_path / "m", epochs=1, **SMALL)
+    text = "m: there are no two contigs to tell apart; the model is written without training"
+    assert text in caplog.text
+    caplog.clear()
+    names = ["S1:c", *(f"S2:c{i}" for i in range(9))]
+    both = write_features(tmp_path / "both", names, 0)
+    stages.train([both], tmp_path / "m", separator=":", epochs=1, **SMALL)
+    assert "without training" not in caplog.text
+    stages.train([both], tmp_path / "ms", separator=":", per_sample=True, epochs=1, **SMALL)
+    told = [r.getMessage() for r in caplog.records if "without training" in r.getMessage()]
+    assert [t.split(":")[0] for t in told] == ["S1.model.safetensors"]
 
 
 def test_taxonomy_is_used_and_advised_against(
@@ -352,6 +403,22 @@ def test_taxonomy_is_used_and_advised_against(
     table.write_text("z\td__B;s__x y\n")
     with pytest.raises(InputError, match=r"species of none of the contigs; .* 'c0'"):
         stages.train([folder], tmp_path / "m", taxonomy=table, epochs=1, **SMALL)
+
+
+def test_a_label_of_a_name_that_two_assemblies_have_is_refused(tmp_path: Path) -> None:
+    names = [f"k141_{i}" for i in range(30)]
+    one = write_features(tmp_path / "one", names, 0)
+    two = write_features(tmp_path / "two", names[10:], 1)
+    table = tmp_path / "t.tsv"
+    table.write_text("k141_3\td__B;s__x y\nk141_12\td__B;s__x z\n")
+    match = r"t\.tsv: names the contig 'k141_12', which two of the samples have; prepare"
+    with pytest.raises(InputError, match=match):
+        stages.train([one, two], tmp_path / "m", taxonomy=table, epochs=1, **SMALL)
+    # Other alignments to the same assembly are the same contigs; a name of one sample is clear.
+    same = write_features(tmp_path / "same", names, 0, ("b",))
+    stages.train([one, same], tmp_path / "m", taxonomy=table, epochs=1, **SMALL)
+    table.write_text("k141_3\td__B;s__x y\n")
+    stages.train([one, two], tmp_path / "m", taxonomy=table, epochs=1, **SMALL)
 
 
 def test_every_bundled_encoder_is_a_single_sample_model_with_a_card() -> None:

@@ -103,6 +103,49 @@ def test_malformed_tables_are_refused_with_their_line(
         read_taxonomy(path)
 
 
+# Names of the NCBI taxonomy; their ranks as it gives them.
+NAMES = {
+    "Escherichia coli": "Escherichia coli",
+    "Escherichia coli O157:H7 str. Sakai": "Escherichia coli",
+    "Salmonella enterica subsp. enterica serovar Typhi": "Salmonella enterica",
+    "[Clostridium] scindens": "[Clostridium] scindens",
+    "[Clostridium] scindens ATCC 35704": "[Clostridium] scindens",
+    "Candidatus Pelagibacter ubique HTCC1062": "Candidatus Pelagibacter ubique",
+    "Xanthomonas campestris pv. campestris": "Xanthomonas campestris",
+    "Dermatophagoides pteronyssinus": "Dermatophagoides pteronyssinus",
+    "Firmicutes bacterium CAG:110": "Firmicutes bacterium CAG:110",
+    "Bacteroidales bacterium X1": "Bacteroidales bacterium X1",
+    "Terrabacteria group": None,  # clade
+    "FCB group": None,  # clade
+    "Bacteria incertae sedis": None,  # no rank
+    "Bacillus cereus group": None,  # species group
+    "Enterobacter cloacae complex": None,  # species group
+    "Mycobacterium tuberculosis complex": None,  # species group
+    "Bacillus subtilis subgroup": None,  # species subgroup
+    "Bacillus cereus group sp. MS39": None,  # a species, but which one
+    "Escherichia phage T4": None,
+    "Escherichia virus Lambda": None,
+    "Human gammaherpesvirus 4": None,
+    "Wolbachia endosymbiont of Culex": None,
+    "Nostoc cf. verrucosum": None,
+    "Bacteroidales oral taxon 274": None,
+    "Clostridiales Family XVII. Incertae Sedis": None,
+    "Enterobacteriaceae incertae sedis": None,
+    "Pseudomonas sp.": None,
+    "Bacteria candidate phyla": None,
+    "cellular organisms": None,
+    "unclassified Bacillus": None,
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_of_kraken_that_are_species(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "t.tsv"
+    path.write_text(f"C\ta\t{name} (taxid 5)\t1000\t5:80\n")
+    species = NAMES[name]
+    assert read_taxonomy(path) == ({} if species is None else {"a": species})
+
+
 def test_numbers_of_species() -> None:
     table = ContigTable(("a", "b", "c"), np.array([1, 1, 1]))
     assert number_species(table, {"a": "y", "c": "x", "other": "z"}).tolist() == [1, -1, 0]

@@ -16,7 +16,7 @@ from llmbin_tools import _common
 from llmbin_tools.llmbin import COMMANDS
 from llmbin_tools.llmbin import main as llmbin
 
-from llmbin_core import __version__, stages
+from llmbin_core import __version__, defaults, stages
 from llmbin_core.errors import EnvironmentFault, InputError, UsageError
 
 HEAVY = {
@@ -137,6 +137,37 @@ def test_errors_become_exit_codes(
         assert "Traceback" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("lines", [1, 100_000])
+@pytest.mark.parametrize(("error", "code"), [("", 0), ("raise InputError('i')", 3)])
+def test_a_reader_that_leaves_is_no_error(lines: int, error: str, code: int) -> None:
+    script = (
+        "import sys, time\nfrom llmbin_tools import _common\n"
+        "from llmbin_core.errors import InputError\n"
+        f"def body(args):\n    time.sleep(0.2)\n    print('x\\n' * {lines})\n    {error}\n"
+        "sys.exit(_common.run_tool(_common.make_parser('x', '', '').parser, body, []))"
+    )
+    env = {**os.environ, "PYTHONUNBUFFERED": ""}  # which some images set
+    with subprocess.Popen(
+        [sys.executable, "-c", script], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.close()
+        text = process.stderr.read().decode()
+    # Long output ends the work where it stands, short output is missed at the end alone.
+    expected = code if lines == 1 else 0
+    assert process.returncode == expected
+    assert text == ("llmbin-x: error: i\n" if expected else "")
+
+
+def test_a_broken_pipe_of_other_kind_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    def body(args: argparse.Namespace) -> None:
+        raise BrokenPipeError(32, "Broken pipe")
+
+    assert _run(body) == 1
+    assert "BrokenPipeError" in capsys.readouterr().err
+
+
 def test_threads_reach_the_numeric_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in _common._THREAD_VARIABLES:
         monkeypatch.setenv(variable, "7")
@@ -208,6 +239,12 @@ def test_options_reach_the_stages(monkeypatch: pytest.MonkeyPatch) -> None:
                 "latent": 5, "dropout": 0.0, "seed": 7, "curve_out": Path("c"),
                 "checkpoint": Path("k"), "args": ([Path("a"), Path("b")], Path("o"))}  # fmt: skip
     assert got.items() >= expected.items()
+    # A network that was not asked for is that of the model; one equal to the default is asked for.
+    got = _calls(monkeypatch, "train", ["--features", "a", "--out", "o", "--init", "m",
+                                        "--width", "512"])  # fmt: skip
+    assert {n: got.get(n) for n in defaults.NETWORK} == {
+        **dict.fromkeys(defaults.NETWORK), "width": 512,
+    }  # fmt: skip
     got = _calls(monkeypatch, "encode", ["--features", "a", "--model", "m", "--out", "o"])
     assert got["args"] == ([Path("a")], "m", Path("o"))
     got = _calls(monkeypatch, "cluster",

@@ -60,3 +60,10 @@ def user_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def weights() -> bytes:
     return encoder_bytes()
+
+
+@pytest.fixture
+def encoder(tmp_path: Path, weights: bytes) -> Path:
+    path = tmp_path / "soil.safetensors"
+    path.write_bytes(weights)
+    return path

@@ -7,7 +7,9 @@ import json
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 
+import pytest
 import torch
+from llmbin_tools.models import main
 from safetensors.torch import save
 
 
@@ -72,3 +74,10 @@ def row(name: str, content: bytes, url: str | None, **changes: object) -> dict[s
 def listing(*rows: dict[str, object]) -> bytes:
     """A registry."""
     return json.dumps({"format": "llmbin-registry", "version": 1, "models": rows}).encode()
+
+
+def said(capsys: pytest.CaptureFixture[str], *argv: str, code: int = 0) -> str:
+    """What llmbin-models writes: on standard output, or as an error."""
+    assert main(argv) == code
+    out, err = capsys.readouterr()
+    return err if code else out

@@ -136,7 +136,7 @@ def test_redirects(site: Site, serve: Callable[[], Site], weights: bytes) -> Non
     assert other.asked == [("/there", None), ("/there", "bytes=150000-")]
 
 
-@pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/x"])
+@pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/x", "http://[x"])
 def test_redirects_out_of_the_web_are_refused(site: Site, weights: bytes, target: str) -> None:
     offer(site, weights)
     site.redirects["/soil.safetensors"] = target
@@ -241,3 +241,20 @@ def test_a_new_version_takes_the_place_of_the_old(site: Site, weights: bytes) ->
     offer(site, newer)
     assert get(site).path.read_bytes() == newer
     assert list(registry.installed_models()) == ["soil"]
+
+
+@pytest.mark.parametrize("damage", ["cut", "more", "record"])
+def test_a_damaged_model_is_fetched_again(site: Site, weights: bytes, damage: str) -> None:
+    offer(site, weights)
+    model = get(site)
+    if damage == "cut":
+        model.path.write_bytes(weights[:-1])
+    elif damage == "more":
+        (model.folder / "more").touch()
+    else:
+        (model.folder.parent / "record.json").write_text("{}")
+    assert registry.verify(model) or damage == "record"
+    again = get(site)
+    assert [path for path, _ in site.asked] == ["/soil.safetensors"]
+    assert registry.verify(again) == []
+    assert again.path.read_bytes() == weights

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from llmbin_tools.models import main
-from registry_server import Site, encoder_bytes, listing, row
+from registry_server import Site, encoder_bytes, listing, row, said
 
 from llmbin_core import pipeline, registry
 from llmbin_core.errors import EnvironmentFault, InputError, UsageError
@@ -19,20 +19,6 @@ from llmbin_core.registry import entries, names
 from llmbin_core.runoptions import RunOptions
 
 CORE = Path(registry.__file__).parents[1]
-
-
-@pytest.fixture
-def encoder(tmp_path: Path, weights: bytes) -> Path:
-    path = tmp_path / "soil.safetensors"
-    path.write_bytes(weights)
-    return path
-
-
-def said(capsys: pytest.CaptureFixture[str], *argv: str, code: int = 0) -> str:
-    """What llmbin-models writes: on standard output, or as an error."""
-    assert main(argv) == code
-    out, err = capsys.readouterr()
-    return err if code else out
 
 
 def test_the_bundled_registry_is_true() -> None:
@@ -236,6 +222,26 @@ def test_a_remote_registry_names_no_local_files(site: Site, tmp_path: Path, weig
         registry.fetch(*registry.lookup("y", [place]))
 
 
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ("http://[x", "error: http://[x: is not an address (Invalid IPv6 URL); check it"),
+        ("ftp://x.example/m.json", "error: ftp://x.example/m.json: only http and https are read"),
+        ("file:///m.json", "only http and https are read; give such an address, or the path"),
+        ("./http:/m.json", "no such file"),
+    ],
+)
+def test_places_that_are_none(
+    place: str, message: str, capsys: pytest.CaptureFixture[str], weights: bytes, tmp_path: Path
+) -> None:
+    assert message in said(capsys, "list", "--registry", place, code=3)
+    path = tmp_path / "models.json"
+    path.write_bytes(listing(row("soil", weights, place)))
+    error = said(capsys, "fetch", "soil", "--registry", str(path), code=3)
+    assert message.removeprefix("error: ") in error
+    assert str(path.parent) in error
+
+
 GOOD = row("a", b"x", "https://x.example/a")
 
 
@@ -256,6 +262,8 @@ GOOD = row("a", b"x", "https://x.example/a")
         (listing(GOOD | {"mirrors": "x"}), "not a list of addresses"),
         (listing(GOOD | {"licence": ""}), "'licence' is missing"),
         (listing(GOOD | {"habitat": "a\x1b[2J"}), "'habitat' is missing or not a line of text"),
+        (listing(GOOD | {"needs": []}), "\"needs\" is not a JSON object"),
+        (listing(GOOD | {"needs": {"glm": 3}}), "\"needs\": the field 'glm' is missing or not"),
         (listing({k: v for k, v in GOOD.items() if k != "card"}), r"1 \('a'\): the field 'card"),
     ],
 )  # fmt: skip
@@ -308,12 +316,34 @@ def test_names_that_no_model_can_have(encoder: Path, name: str) -> None:
         registry.install(encoder, name)
 
 
-def test_a_record_that_cannot_be_understood(encoder: Path) -> None:
-    model = registry.install(encoder)
+def test_a_record_that_cannot_be_understood_stops_nothing_else(
+    encoder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, other = registry.install(encoder), registry.install(encoder, "peat")
     record = model.folder.parent / "record.json"
     record.write_text("{}")
-    with pytest.raises(InputError, match=r"record\.json: cannot be understood; install the model"):
-        registry.installed_models()
+    match = r"record\.json: cannot be understood; install the model"
+    with pytest.raises(InputError, match=match):
+        registry.find("soil", "encoder")
+    assert registry.find("peat", "encoder") == other.path
+    assert registry.find("compact", "glm").is_dir()
+    with pytest.raises(InputError, match="'compact': is of kind glm"):
+        registry.find("compact", "encoder")
+    assert list(registry.installed_models()) == ["peat"]
+    assert main(["list", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert [r["name"] for r in json.loads(out)] == ["global", "peat", "compact"]
+    assert "cannot be understood" in err
+    assert "cannot be understood" in said(capsys, "show", "soil", code=3)
+    assert "cannot be understood" in said(capsys, "path", "soil", code=3)
+    assert main(["verify", "--json"]) == 3  # what is broken counts, though list leaves it out
+    out, err = capsys.readouterr()
+    assert "cannot be understood" in json.loads(out)["soil"][0]
+    assert (
+        "soil: the files are not those that were installed; install or fetch again what is in"
+        in err
+    )
+    assert registry.verify(registry.install(encoder)) == []  # the remedy
 
 
 def test_a_killed_installation_leaves_the_old_model(
