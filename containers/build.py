@@ -7,6 +7,7 @@ do, `export` writes what Apptainer builds from, `sbom` writes or checks a bill o
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 import subprocess
 import sys
@@ -14,11 +15,43 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import docker
-import images
-import sbom
-import smoke
-from docker.errors import DockerException, ImageNotFound
+try:
+    import docker
+    import images
+    import sbom
+    import smoke
+    from docker.errors import DockerException, ImageNotFound
+except ModuleNotFoundError as error:
+    if __name__ != "__main__":
+        raise
+    print(
+        f"build.py: error: the Python package of {error.name} is not installed;"
+        " at the top of the repository: pip install '.[containers]'",
+        file=sys.stderr,
+    )
+    sys.exit(4)
+
+
+class Refused(Exception):
+    """What is asked for cannot be done; the message says why and what to do."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def before_build(args: argparse.Namespace) -> None:
+    """No option is ignored."""
+    given = [n for n in ("wheels", "torch_sha256") if getattr(args, n) is not None]
+    if args.gpu and given:
+        option = given[0].replace("_", "-")
+        raise Refused(
+            2,
+            f"--{option} has no effect with --gpu: every wheel of that image, torch too, is taken"
+            " from the index of pip and locked in requirements-gpu.txt; leave it out",
+        )
+    if args.wheels is not None and not any(args.wheels.glob("*.whl")):
+        raise Refused(3, f"--wheels {args.wheels}: no wheels there")
 
 
 def build(client: docker.DockerClient, args: argparse.Namespace) -> None:
@@ -29,6 +62,7 @@ def build(client: docker.DockerClient, args: argparse.Namespace) -> None:
         python_image=args.python_image,
         wheels=args.wheels or (None if args.gpu else wheels),
         torch_sha256=args.torch_sha256,
+        source=args.source,
         secrets=secrets,
         cache=not args.no_cache,
     )
@@ -37,6 +71,17 @@ def build(client: docker.DockerClient, args: argparse.Namespace) -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     bill.write_text(sbom.make(client, recipe.tag, images.epoch()), encoding="utf-8")
     print(f"{recipe.tag}: {image.id}, {image.attrs['Size'] / 1e6:.0f} MB uncompressed; {bill}")
+
+
+def before_test(args: argparse.Namespace) -> None:
+    """The bins of the image are compared with those of the `llmbin` here."""
+    command, version = shutil.which("llmbin"), images.version()
+    remedy = "README.md beside build.py says how to install it with the libraries of the image"
+    if command is None:
+        raise Refused(4, f"no llmbin on PATH to compare the bins with; {remedy}")
+    said = subprocess.run((command, "--version"), capture_output=True, text=True, check=False)
+    if said.stdout.split()[-1:] != [version]:
+        raise Refused(4, f"{command} is not of version {version}, as the sources; {remedy}")
 
 
 def test(client: docker.DockerClient, args: argparse.Namespace) -> None:
@@ -65,7 +110,9 @@ def prepare_demo(folder: Path) -> list[str]:
     )
     for command in commands:
         line = [*command.split(), "--quiet", "--threads", "1"]
-        subprocess.run(line, cwd=folder, check=True)
+        done = subprocess.run(line, cwd=folder, check=False)
+        if done.returncode:
+            raise smoke.SmokeError(f"here, {command.split(' --')[0]} ended with {done.returncode}")
     return ["community/S1.bam", "community/S2.bam"]
 
 
@@ -89,6 +136,15 @@ def export(client: docker.DockerClient, args: argparse.Namespace) -> None:
     print(f"{archive}, {archive.stat().st_size / 1e6:.0f} MB; llmbin.def")
 
 
+def before_bill(args: argparse.Namespace) -> None:
+    """A file to compare with is there and is a bill."""
+    if args.check is not None:
+        try:
+            sbom.read(args.check)
+        except sbom.BillError as error:
+            raise Refused(3, f"{error}; `build.py build` writes a bill beside each image") from None
+
+
 def bill(client: docker.DockerClient, args: argparse.Namespace) -> None:
     """Write a bill of materials, or compare one with the image."""
     if args.check is None:
@@ -99,6 +155,13 @@ def bill(client: docker.DockerClient, args: argparse.Namespace) -> None:
         print(f"{args.check} is the bill of {args.image}")
 
 
+def digest(text: str) -> str:
+    """A digest as pip compares it."""
+    if not re.fullmatch("[0-9a-f]{64}", text.lower()):
+        raise argparse.ArgumentTypeError(f"'{text}' is no SHA-256: 64 hexadecimal digits")
+    return text.lower()
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = argparse.ArgumentParser(description=__doc__)
@@ -106,20 +169,28 @@ def parser() -> argparse.ArgumentParser:
     make = commands.add_parser("build", help="build an image and write its bill of materials")
     make.add_argument("--gpu", action="store_true", help="with the CUDA build of torch")
     make.add_argument("--python-image", metavar="IMAGE", help="base, best pinned by digest")
-    make.add_argument("--wheels", type=Path, metavar="DIR", help="wheels to install from")
-    make.add_argument("--torch-sha256", metavar="HEX", help="digest that the wheel of torch has")
+    make.add_argument("--wheels", type=Path, metavar="DIR", help="wheels to install from (no GPU)")
+    make.add_argument(
+        "--torch-sha256", type=digest, metavar="HEX", help="digest of the wheel of torch (no GPU)"
+    )
+    make.add_argument(
+        "--source", metavar="URL", help="where the sources are published, for the label"
+    )
     make.add_argument("--no-cache", action="store_true", help="build every layer anew")
     make.add_argument("--out", type=Path, default=Path("dist"), metavar="DIR")
-    make.set_defaults(call=build)
-    check = commands.add_parser("test", help="run everything in an image; needs llmbin here too")
+    make.set_defaults(call=build, before=before_build)
+    check = commands.add_parser(
+        "test",
+        help="run everything in an image; needs llmbin here too, of the same versions",
+    )
     check.add_argument("--threads", type=int, default=1, metavar="N")
-    check.set_defaults(call=test)
+    check.set_defaults(call=test, before=before_test)
     write = commands.add_parser("export", help="write what Apptainer builds from")
     write.add_argument("--out", type=Path, default=Path("dist"), metavar="DIR")
-    write.set_defaults(call=export)
+    write.set_defaults(call=export, before=lambda args: None)
     materials = commands.add_parser("sbom", help="write a bill of materials, or check one")
     materials.add_argument("--check", type=Path, metavar="FILE", help="a bill to compare with")
-    materials.set_defaults(call=bill)
+    materials.set_defaults(call=bill, before=before_bill)
     for command in (check, write, materials):
         command.add_argument("image", metavar="IMAGE")
     return top
@@ -128,11 +199,15 @@ def parser() -> argparse.ArgumentParser:
 def main() -> int:
     args = parser().parse_args()
     try:
+        args.before(args)
         client = docker.from_env(timeout=600)
         if "image" in args:
             # Not found here, it would be asked of a registry.
             client.images.get(args.image)
         args.call(client, args)
+    except Refused as error:
+        print(f"build.py: error: {error}", file=sys.stderr)
+        return error.status
     except ImageNotFound as error:
         print(f"build.py: error: {error.explanation}", file=sys.stderr)
         return 3

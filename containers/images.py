@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import io
 import os
 import re
@@ -44,6 +45,7 @@ class Recipe:
     python_image: str | None = None
     wheels: Path | None = None
     torch_sha256: str | None = None
+    source: str | None = None
     secrets: Secrets = field(default_factory=Secrets)
     cache: bool = True
 
@@ -130,6 +132,48 @@ def docker_command() -> str:
     raise BuildError("no docker command with BuildKit on PATH; install Docker with its buildx")
 
 
+def torch_wheel(folder: Path, digest: str | None = None) -> str | None:
+    """The digest of the wheel of torch that the image without GPU takes from a folder.
+
+    Parameters
+    ----------
+    folder : Path
+    digest : str, optional
+        The one that the wheel has to have.
+
+    Returns
+    -------
+    str or None
+        None when the folder has none of the version in the Dockerfile: it comes from an index.
+
+    Raises
+    ------
+    BuildError
+        None has the digest, or several could be meant.
+    """
+    dockerfile = (ROOT / "containers" / "Dockerfile").read_text(encoding="utf-8")
+    (version,) = re.findall(r"^ARG TORCH_SPEC=torch==(\S+)$", dockerfile, re.M)
+    found = {path: _sha256(path) for path in sorted(folder.glob(f"torch-{version}-*.whl"))}
+    if not found:
+        return None
+    if digest in found.values():
+        return digest
+    if digest is None and len(found) == 1:
+        return next(iter(found.values()))
+    listed = "\n".join(f"{value}  {path}" for path, value in found.items())
+    if digest is None:
+        raise BuildError(f"several wheels of torch, say which by --torch-sha256:\n{listed}")
+    raise BuildError(f"no wheel of torch has the digest {digest}:\n{listed}")
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as handle:
+        while part := handle.read(1 << 20):
+            digest.update(part)
+    return digest.hexdigest()
+
+
 def wheels_image(client: docker.DockerClient, folder: Path) -> Image:
     """An image that holds the wheels of a folder and nothing else."""
     buffer = io.BytesIO()
@@ -160,17 +204,18 @@ def build(client: docker.DockerClient, recipe: Recipe) -> Image:
     arguments = {
         "VERSION": version(),
         "REVISION": revision(),
-        "SOURCE": source(),
+        "SOURCE": recipe.source or source(),
         "SOURCE_DATE_EPOCH": str(epoch()),
     }
     if recipe.python_image:
         arguments["PYTHON_IMAGE"] = recipe.python_image
-    if recipe.torch_sha256:
-        arguments["TORCH_SHA256"] = recipe.torch_sha256
+    digest = recipe.torch_sha256
     if recipe.wheels:
+        if seen := torch_wheel(recipe.wheels, digest):
+            digest, arguments["TORCH_INDEX_URL"] = seen, ""
         arguments["WHEELS_IMAGE"] = wheels_image(client, recipe.wheels).tags[0]
-        if any(recipe.wheels.glob("torch-*.whl")):
-            arguments["TORCH_INDEX_URL"] = ""
+    if digest:
+        arguments["TORCH_SHA256"] = digest
     dockerfile = ROOT / "containers" / ("Dockerfile.gpu" if recipe.gpu else "Dockerfile")
     command = [docker_command(), "build", "--progress", "plain", "--file", str(dockerfile)]
     command += ["--tag", recipe.tag] + ([] if recipe.cache else ["--no-cache"])

@@ -42,6 +42,10 @@ print(json.dumps({"python": python, "debian": [line.split() for line in said.spl
 """
 
 
+class BillError(Exception):
+    """A file is no bill of materials; the message says why."""
+
+
 def inventory(client: docker.DockerClient, image: str) -> dict[str, Any]:
     """Python and Debian packages of an image."""
     output: bytes = client.containers.run(
@@ -74,11 +78,19 @@ def _debian(name: str, version: str, architecture: str) -> Component:
     )
 
 
+def name_and_tag(image: str) -> tuple[str, str]:
+    """What stands before and after the tag, or the digest; a registry may have a port."""
+    path, slash, last = image.rpartition("/")
+    last, _, digest = last.partition("@")
+    name, _, tag = last.partition(":")
+    return f"{path}{slash}{name}", tag or digest
+
+
 def make(client: docker.DockerClient, image: str, moment: int) -> str:
     """The bill of an image as JSON; the same text for the same image and moment."""
     found = inventory(client, image)
     image_id = client.images.get(image).id.removeprefix("sha256:")
-    name, _, tag = image.partition(":")
+    name, tag = name_and_tag(image)
     bom = Bom(
         serial_number=uuid.UUID(image_id[:32]),
         components={
@@ -101,20 +113,38 @@ def make(client: docker.DockerClient, image: str, moment: int) -> str:
     return text + "\n"
 
 
+def read(bill: Path) -> dict[str, Any]:
+    """A bill as `make` writes it.
+
+    Raises
+    ------
+    BillError
+    """
+    try:
+        text = bill.read_text(encoding="utf-8")
+        content: dict[str, Any] = json.loads(text)
+    except OSError as error:
+        raise BillError(f"{bill} cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise BillError(f"{bill} is no bill of materials: no JSON") from None
+    if JsonStrictValidator(SchemaVersion.V1_6).validate_str(text):
+        raise BillError(f"{bill} is no bill of materials: no CycloneDX 1.6")
+    return content
+
+
 def differences(client: docker.DockerClient, image: str, bill: Path) -> list[str]:
     """What an image holds beside a bill, or lacks; nothing when they belong together."""
-    written = json.loads(bill.read_text(encoding="utf-8"))
-    now = json.loads(make(client, image, 0))
-    one, other = _items(written), _items(now)
+    one, other = _items(read(bill)), _items(json.loads(make(client, image, 0)))
     return [f"not in the image: {i}" for i in sorted(one - other)] + [
         f"not in the bill: {i}" for i in sorted(other - one)
     ]
 
 
 def _items(bill: dict[str, Any]) -> set[str]:
-    digests = {h["content"] for h in bill["metadata"]["component"]["hashes"]}
-    items = {f"image {digest}" for digest in digests}
-    for component in bill["components"]:
+    # Bills of others need not have what ours have.
+    image = bill.get("metadata", {}).get("component", {})
+    items = {f"image {h['content']}" for h in image.get("hashes", ())}
+    for component in bill.get("components", ()):
         digest = "".join(h["content"] for h in component.get("hashes", ()))
-        items.add(f"{component['purl']} {digest}".strip())
+        items.add(f"{component.get('purl', component['name'])} {digest}".strip())
     return items

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
+import subprocess
 import sys
 import tarfile
 from importlib import metadata, util
@@ -93,6 +95,53 @@ def test_apptainer_has_an_app_for_every_executable() -> None:
     assert all(app == tool for app, tool in apps)
     scripts = {e.name for e in metadata.distribution("llmbin").entry_points}
     assert sorted(f"llmbin-{app}" for app, _ in apps) == sorted(scripts - {"llmbin"})
+
+
+def _section(name: str) -> str:
+    """A section of the definition, as Apptainer gives it to the shell."""
+    text = (CONTAINERS / "llmbin.def").read_text("utf-8")
+    (found,) = re.findall(rf"^%{name}\n(.*?)(?=^%)", text, re.M | re.S)
+    return str(found)
+
+
+@pytest.mark.parametrize(
+    ("broken", "status"),
+    [("", 0), ("llmbin", 1), ("llmbin-bin", 1), ("llmbin-train", 1), ("python", 1)],
+)
+def test_the_test_in_the_definition_fails_with_any_tool(
+    tmp_path: Path, broken: str, status: int
+) -> None:
+    for name in ("llmbin", "llmbin-bin", "llmbin-train", "python"):
+        tool = tmp_path / name
+        tool.write_text(f"#!/bin/sh\necho {name} \"$@\"\n! test {name} = '{broken}'\n", "utf-8")
+        tool.chmod(0o755)
+    script = _section("test").replace("/opt/venv/bin", str(tmp_path))
+    done = subprocess.run(("sh", "-c", script), capture_output=True, text=True, check=False)
+    assert done.returncode == status
+    if not broken:
+        *versions, imports = done.stdout.splitlines()
+        assert versions == [f"{n} --version" for n in ("llmbin", "llmbin-bin", "llmbin-train")]
+        assert re.match(r"python -c import .*\btorch\b", imports)
+
+
+def test_the_test_in_the_definition_fails_without_tools(tmp_path: Path) -> None:
+    script = _section("test").replace("/opt/venv/bin", str(tmp_path))
+    assert subprocess.run(("sh", "-c", script), capture_output=True, check=False).returncode == 1
+
+
+def test_apptainer_takes_no_modules_of_the_host() -> None:
+    host = {"PYTHONPATH": "/host", "PYTHONHOME": "/host", "PYTHONNOUSERSITE": ""}
+    script = _section("environment") + "env"
+    done = subprocess.run(
+        ("sh", "-euc", script),
+        env={**os.environ, **host},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    settings = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+    assert not {"PYTHONPATH", "PYTHONHOME"} & set(settings)
+    assert settings["PYTHONNOUSERSITE"] == "1"
 
 
 def test_the_recipe_is_up_to_date() -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 import images
 
 ROOT = Path(__file__).resolve().parents[3]
+# Of no project: that the label says it comes from the argument of the build.
+SOURCE = "https://example.org/sources"
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ import bases  # noqa: E402
 import build  # noqa: E402
 import docker  # noqa: E402
 import images  # noqa: E402
-from built import Built  # noqa: E402
+from built import SOURCE, Built  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +43,7 @@ def image(client: docker.DockerClient) -> Built:
     canary = f"canary-{uuid.uuid4().hex}"
     secrets, wheels = images.secrets_of_this_machine()
     secrets = replace(secrets, pip=f"# {canary}\n{secrets.pip}", ca=f"# {canary}\n{secrets.ca}")
-    recipe = images.Recipe(python_image=base, wheels=wheels, secrets=secrets)
+    recipe = images.Recipe(python_image=base, wheels=wheels, source=SOURCE, secrets=secrets)
     images.build(client, recipe)
     return Built(recipe.tag, recipe, canary)
 

@@ -16,6 +16,7 @@ import smoke
 from built import Built
 
 USER, OTHER = bases.APPTAINER_USERS
+LARGEST = 0.6e9
 # Fast instead of small: it is thrown away.
 SQUASH = "--mksquashfs-args '-comp zstd -Xcompression-level 1'"
 
@@ -58,6 +59,12 @@ def sif(
     return folder
 
 
+def test_size(sif: Path) -> None:
+    size = (sif / "llmbin.sif").stat().st_size
+    print(f"{size / 1e6:.0f} MB")
+    assert size <= LARGEST
+
+
 def test_executables(client: docker.DockerClient, image: Built, sif: Path) -> None:
     names = smoke.executables(client, image.tag)
     loop = f"for tool in {' '.join(names)}; do $tool --version; done"
@@ -92,7 +99,19 @@ def test_without_home_and_with_the_flag_for_gpus(sif: Path) -> None:
     assert said.startswith("llmbin ")
 
 
-@pytest.mark.long
+def test_modules_of_the_host_stay_outside(sif: Path) -> None:
+    foreign = sif / "foreign"
+    (foreign / "numpy").mkdir(parents=True)
+    (foreign / "numpy" / "__init__.py").write_text("raise SystemExit('foreign')\n", "utf-8")
+    inside = "apptainer exec --no-home -B $PWD llmbin.sif"
+    load = "python3 -c 'import numpy; print(numpy.__file__)'"
+    said = _apptainer(sif, f"PYTHONPATH=$PWD/foreign PYTHONHOME=$PWD/foreign {inside} {load}")
+    assert said.startswith("/opt/venv/")
+    # It would have been found: set on the inside, it is.
+    said = _apptainer(sif, f"{inside} env PYTHONPATH=$PWD/foreign {load} 2>&1 || true")
+    assert "foreign" in said
+
+
 def test_the_same_bins_as_on_the_host(sif: Path, demo: Path) -> None:
     shutil.copytree(demo / "community", sif / "community")
     for path in (sif, *sif.rglob("*")):
