@@ -34,7 +34,8 @@ COLUMNS = {
     ),
     "redundancy": (
         "redundancy (%)",
-        "Marker genes found twice with nearly the same sequence: assembled twice, no harm.",
+        "Marker genes found twice with nearly the same sequence, at most a third of all: assembled "
+        "twice. More of them are two strains and count as contamination.",
     ),
     "class": (
         "class",
