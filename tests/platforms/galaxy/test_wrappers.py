@@ -8,6 +8,8 @@ from argparse import ArgumentParser
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
@@ -145,6 +147,10 @@ def test_versions_agree() -> None:
     assert (package.text, package.get("version")) == ("llmbin", "@TOOL_VERSION@")
     (image,) = macros().findall(".//container")
     assert re.fullmatch(r"[a-z0-9.]+/[a-z0-9]+/llmbin:@TOOL_VERSION@--\w+", image.text or "")
+    version = f"{__version__}+galaxy{tokens['@VERSION_SUFFIX@']}"
+    for workflow in (TOOLS.parents[1] / "workflows").glob("*.gxwf.yml"):
+        text = workflow.read_text(encoding="utf-8")
+        assert set(re.findall(r"tool_version: *(.*)", text)) == {version}, workflow.name
 
 
 @pytest.mark.parametrize("command", WRAPPED)
@@ -246,6 +252,23 @@ def test_no_bins_and_odd_names_are_tested() -> None:
     # Tests of tools can name the elements of collections alone, not those of several datasets.
     names = [e.get("name", "") for e in tool("evaluate").iter("element")]
     assert any(all(sign in name for sign in " ';$(ä\"") for name in names)
+
+
+def test_names_of_samples() -> None:
+    lines = re.findall(r"#set \$?(\w+) = (.+)", expand("@NAMES@"))
+    scope: dict[str, Any] = {"re": re}
+    for name, expression in lines:
+        scope[name] = eval(expression, scope)
+
+    def stem(name: str) -> str:
+        return str(scope["stem"](SimpleNamespace(element_identifier=name)))
+
+    assert stem("S 1.sorted.bam") == stem("S_1") == "S_1"
+    assert stem("-'$(x).fasta.gz") == "____x_"
+    assert stem(".bam") == "_"
+    # A file has 255 bytes for its name; no letter is cut in two.
+    assert stem("x" * 300) == "x" * 200
+    assert stem("a" + "Ж" * 250) == "a" + "Ж" * 99
 
 
 def test_size_of_test_data() -> None:
