@@ -19,7 +19,14 @@ import server
         (("galaxy-app==", "--dry-run"), server.NotInstalled),
         (("galaxy-app==",), RuntimeError),
     ],
-    ids=["no pip", "no folder", "no index", "planemo is not in it", "no index any more", "Galaxy is not in it"],
+    ids=[
+        "no pip",
+        "no folder",
+        "no index",
+        "planemo is not in it",
+        "no index any more",
+        "Galaxy is not in it",
+    ],
 )
 def test_install(
     tmp_path: Path,

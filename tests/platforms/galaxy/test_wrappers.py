@@ -245,6 +245,27 @@ def test_tests_use_files_that_are_there(command: str) -> None:
             assert (TOOLS / "test-data" / file).is_file(), file
 
 
+@pytest.mark.parametrize("command", WRAPPED)
+def test_every_branch_is_tested(command: str) -> None:
+    tests = tool(command).findall("tests/test")
+    assert any(test.get("expect_failure") == "true" for test in tests), "no test of bad input"
+    values: dict[str, set[str]] = {}
+    for test in tests:
+        if test.get("expect_failure") != "true":
+            for param in test.iter("param"):
+                given = param.get("value", "")
+                values.setdefault(param.get("name", ""), set()).update((given, *given.split(",")))
+    (inputs,) = tool(command).findall("inputs")
+    for element in elements(inputs):
+        if element.tag == "param":
+            name = element.get("name") or element.get("argument", "").lstrip("-").replace("-", "_")
+            assert name in values, f"{name} is set in no test that has to succeed"
+            for option in elements(element):
+                value = option.get("value")
+                if option.tag == "option" and not option.get("selected"):
+                    assert value in values[name], f"{name}: {value} is chosen in no such test"
+
+
 def test_no_bins_and_odd_names_are_tested() -> None:
     # Galaxy 26.1 does not compare a count of 0: tables without lines are what these tests check.
     texts = [tool_file(c).read_text(encoding="utf-8") for c in ("run", "bin")]
