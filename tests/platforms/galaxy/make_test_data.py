@@ -6,6 +6,7 @@ files of the data tables (``model.safetensors``, ``glm/``, ``*.loc``) are not ma
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -84,6 +85,25 @@ def write_profiles(target: Path) -> None:
     target.write_text("".join(f"{record}//\n" for record in chosen), encoding="utf-8")
 
 
+def write_species(gold: Path, target: Path) -> None:
+    """The genomes of the gold standard as lineages."""
+    lines = gold.read_text(encoding="utf-8").splitlines()[1:]
+    rows = [line.split("\t") for line in lines]
+    text = "".join(f"{contig}\td__Bacteria;g__G;s__G {genome}\n" for contig, genome, *_ in rows)
+    target.write_text(text, encoding="utf-8")
+
+
+def write_record(source: Path, target: Path) -> None:
+    """The record of a run, with names of files in place of their paths, on no certain machine."""
+    record = json.loads(source.read_text(encoding="utf-8"))
+    options = record["options"]
+    for name in ("contigs", "bams"):
+        options[name] = [Path(file).name for file in options[name]]
+    options |= {"out": "run", "glm": "glm"}
+    record["platform"] = {"system": "Linux", "release": "6.1", "machine": "x86_64", "cpus": 1}
+    target.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
 def make_coassembly(work: Path, out: Path) -> None:
     """Contigs, alignments and the files of every stage."""
     made = work / "coassembly"
@@ -109,6 +129,10 @@ def make_coassembly(work: Path, out: Path) -> None:
                  "training.tsv"):  # fmt: skip
         shutil.copyfile(run / name, out / name)
     shutil.copyfile(run / "model.safetensors", out / "encoder.safetensors")
+    write_record(run / "run.json", out / "run.json")
+    write_species(out / "gold.tsv", out / "species.tsv")
+    call("llmbin-embed", "--contigs", fasta, "--glm", "compact", *VIEWS,
+         "--out", out / "embedding_compact.safetensors")  # fmt: skip
     for name in ("S1", "S2"):
         call("llmbin-coverage", "--contigs", fasta, "--bam", out / f"{name}.bam", *VIEWS,
              "--out", out / f"coverage_{name}.safetensors")  # fmt: skip

@@ -83,26 +83,33 @@ class Server:
         Raises
         ------
         NotInstalled
-            With the end of what the installer said.
+            Where there is no pip, or it reaches no index.
+        RuntimeError
+            Where it reaches one: what was asked for is wrong.
         """
         if not self._stamp.exists():
-            try:
-                self._install_packages()
-            except OSError as error:
-                raise NotInstalled(str(error)) from error
+            self._install_packages()
             self._stamp.touch()
         self._write_clone()
 
     def _install_packages(self) -> None:
         tools, galaxy = self.root / "planemo", self._clone / ".venv"
         uv = str(tools / "bin" / "uv")
-        _install(sys.executable, "-m", "venv", "--clear", str(tools))
-        _install(str(tools / "bin" / "pip"), "install", "--quiet", "uv", f"planemo=={PLANEMO}")
-        _install(uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(galaxy))
+        made = _run(sys.executable, "-m", "venv", "--clear", str(tools))
+        if made.returncode:
+            # Some systems have Python without its pip.
+            there = _run(sys.executable, "-m", "ensurepip", "--version").returncode == 0
+            raise (RuntimeError if there else NotInstalled)(_last(made))
+        pip = (str(tools / "bin" / "pip"), "install", "--quiet")
+        _install(pip, ("--ignore-installed",), "uv", f"planemo=={PLANEMO}")
+        made = _run(uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(galaxy))
+        if made.returncode:
+            raise RuntimeError(_last(made))
         # Every server imports Galaxy's modules: uncompiled that takes longer, each time anew where
         # no bytecode is written.
-        _install(uv, "pip", "install", "--quiet", "--compile-bytecode",
-                 "--python", str(galaxy / "bin" / "python"),
+        uv_pip = (uv, "pip", "install", "--quiet", "--compile-bytecode",
+                  "--python", str(galaxy / "bin" / "python"))  # fmt: skip
+        _install(uv_pip, ("--reinstall", "--refresh"),
                  f"galaxy-app=={GALAXY}", f"galaxy-web-apps=={GALAXY}")  # fmt: skip
 
     def _write_clone(self) -> None:
@@ -229,10 +236,22 @@ def _end(log: Path) -> str:
     return log.read_text(encoding="utf-8", errors="replace")[-4000:]
 
 
-def _install(*command: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise NotInstalled("\n".join((done.stderr or done.stdout).splitlines()[-5:]))
+def _install(installer: Sequence[str], anew: Sequence[str], *packages: str) -> None:
+    """Install packages; `anew` lets the installer ask the index for one that is there."""
+    done = _run(*installer, *packages)
+    if done.returncode == 0:
+        return
+    # An index that has nothing else has pip.
+    asked = _run(*installer, *anew, "--dry-run", "--no-deps", "pip")
+    raise (NotInstalled if asked.returncode else RuntimeError)(_last(done))
+
+
+def _run(*command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def _last(done: subprocess.CompletedProcess[str]) -> str:
+    return "\n".join((done.stderr or done.stdout).splitlines()[-5:])
 
 
 def main() -> int:

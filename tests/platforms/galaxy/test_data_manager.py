@@ -46,6 +46,14 @@ def test_version() -> None:
     assert tokens["@TOOL_VERSION@"] == __version__
 
 
+def test_head_is_that_of_the_tools() -> None:
+    tool = ElementTree.parse(MANAGER / "data_manager" / "data_manager_llmbin.xml").getroot()
+    macros = ElementTree.parse(TOOLS / "macros.xml").getroot()
+    for name in ("requirement", "container", "xref", "organization"):
+        one, other = ([(e.text, e.attrib) for e in r.iter(name)] for r in (tool, macros))
+        assert one == other, name
+
+
 def test_lines_of_installed_models(tmp_path: Path) -> None:
     """What the executable lists becomes lines, each with the path of a folder that is there."""
     registry = MANAGER / "test-data" / "models.json"

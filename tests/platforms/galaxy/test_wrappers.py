@@ -8,6 +8,8 @@ from argparse import ArgumentParser
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
@@ -145,6 +147,10 @@ def test_versions_agree() -> None:
     assert (package.text, package.get("version")) == ("llmbin", "@TOOL_VERSION@")
     (image,) = macros().findall(".//container")
     assert re.fullmatch(r"[a-z0-9.]+/[a-z0-9]+/llmbin:@TOOL_VERSION@--\w+", image.text or "")
+    version = f"{__version__}+galaxy{tokens['@VERSION_SUFFIX@']}"
+    for workflow in (TOOLS.parents[1] / "workflows").glob("*.gxwf.yml"):
+        text = workflow.read_text(encoding="utf-8")
+        assert set(re.findall(r"tool_version: *(.*)", text)) == {version}, workflow.name
 
 
 @pytest.mark.parametrize("command", WRAPPED)
@@ -239,6 +245,27 @@ def test_tests_use_files_that_are_there(command: str) -> None:
             assert (TOOLS / "test-data" / file).is_file(), file
 
 
+@pytest.mark.parametrize("command", WRAPPED)
+def test_every_branch_is_tested(command: str) -> None:
+    tests = tool(command).findall("tests/test")
+    assert any(test.get("expect_failure") == "true" for test in tests), "no test of bad input"
+    values: dict[str, set[str]] = {}
+    for test in tests:
+        if test.get("expect_failure") != "true":
+            for param in test.iter("param"):
+                given = param.get("value", "")
+                values.setdefault(param.get("name", ""), set()).update((given, *given.split(",")))
+    (inputs,) = tool(command).findall("inputs")
+    for element in elements(inputs):
+        if element.tag == "param":
+            name = element.get("name") or element.get("argument", "").lstrip("-").replace("-", "_")
+            assert name in values, f"{name} is set in no test that has to succeed"
+            for option in elements(element):
+                value = option.get("value")
+                if option.tag == "option" and not option.get("selected"):
+                    assert value in values[name], f"{name}: {value} is chosen in no such test"
+
+
 def test_no_bins_and_odd_names_are_tested() -> None:
     # Galaxy 26.1 does not compare a count of 0: tables without lines are what these tests check.
     texts = [tool_file(c).read_text(encoding="utf-8") for c in ("run", "bin")]
@@ -246,6 +273,23 @@ def test_no_bins_and_odd_names_are_tested() -> None:
     # Tests of tools can name the elements of collections alone, not those of several datasets.
     names = [e.get("name", "") for e in tool("evaluate").iter("element")]
     assert any(all(sign in name for sign in " ';$(ä\"") for name in names)
+
+
+def test_names_of_samples() -> None:
+    lines = re.findall(r"#set \$?(\w+) = (.+)", expand("@NAMES@"))
+    scope: dict[str, Any] = {"re": re}
+    for name, expression in lines:
+        scope[name] = eval(expression, scope)
+
+    def stem(name: str) -> str:
+        return str(scope["stem"](SimpleNamespace(element_identifier=name)))
+
+    assert stem("S 1.sorted.bam") == stem("S_1") == "S_1"
+    assert stem("-'$(x).fasta.gz") == "____x_"
+    assert stem(".bam") == "_"
+    # A file has 255 bytes for its name; no letter is cut in two.
+    assert stem("x" * 300) == "x" * 200
+    assert stem("a" + "Ж" * 250) == "a" + "Ж" * 99
 
 
 def test_size_of_test_data() -> None:
