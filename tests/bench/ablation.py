@@ -53,14 +53,14 @@ class Task:
         """Train and encode without a feature."""
         features = [self.run / name for name in self.features if name != without]
         model, latent = out / "model.safetensors", out / outputs.LATENT
-        self._call("train", "--features", *features, "--seed", self.seed, "--out", model)
-        self._call("encode", "--features", *features, "--model", model, "--out", latent)
+        self.call("train", "--features", *features, "--seed", self.seed, "--out", model)
+        self.call("encode", "--features", *features, "--model", model, "--out", latent)
         return latent
 
     def partitions(self, out: Path, latent: Path, grid: str = "default") -> Path:
         """Cluster a latent."""
         path = out / outputs.PARTITIONS
-        self._call("cluster", "--latent", latent, "--markers", self.run / outputs.MARKERS,
+        self.call("cluster", "--latent", latent, "--markers", self.run / outputs.MARKERS,
                    "--seed", self.seed, "--grid", grid, "--out", path)  # fmt: skip
         return path
 
@@ -71,13 +71,14 @@ class Task:
         run = self.run
         # The latent is of use to the choice only together with the coverage.
         depths = ["--coverage", run / outputs.COVERAGE, "--latent", latent]
-        self._call("bin", "--partitions", partitions, "--markers", run / outputs.MARKERS,
+        self.call("bin", "--partitions", partitions, "--markers", run / outputs.MARKERS,
                    "--sets", run / outputs.MARKER_SETS, "--contigs", run / outputs.CONTIGS_FASTA,
                    *([] if without == outputs.COVERAGE else depths),
                    "--choose", choose, "--out", out)  # fmt: skip
         return out / outputs.CONTIG2BIN
 
-    def _call(self, stage: str, *words: object) -> None:
+    def call(self, stage: str, *words: object) -> None:
+        """Run a stage quietly."""
         command = [f"llmbin-{stage}", *map(str, words), "--threads", str(self.threads), "--quiet"]
         subprocess.run(command, check=True)
 
@@ -133,7 +134,8 @@ def tables(task: Task, out: Path) -> dict[str, Path]:
     return result
 
 
-def _figures(result: Evaluation) -> list[float]:
+def figures(result: Evaluation) -> list[float]:
+    """Recovered genomes at each level, and F1."""
     return [*(float(result.recovered[level]) for level in LEVELS), result.f1_sample_bp or 0.0]
 
 
@@ -151,7 +153,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for seed in o.seeds:
         for name, table in tables(Task(o.run, seed, o.threads), o.out).items():
             result = evaluate(gold, read_binning(name, table), MIN_BIN)
-            rows.setdefault(name, []).append(_figures(result))
+            rows.setdefault(name, []).append(figures(result))
     levels = "\t".join(f">{complete}/<{foreign}" for complete, foreign in LEVELS)
     print(f"variant\t{levels}\tF1_bp")
     for name, values in rows.items():
