@@ -254,12 +254,12 @@ def test_one_sample_at_a_time_gives_the_models_and_latents_of_all(tmp_path: Path
     models, apart = tmp_path / "models", tmp_path / "apart"
     stages.train([folder], models, separator=":", per_sample=True, **small)
     parts = []
-    for sample in ("S2", "S1"):
-        model = apart / f"{sample}.{outputs.MODEL}"
-        stages.train([folder], model, separator=":", sample=sample, **small)
+    for name in ("S2", "S1"):
+        model = apart / f"{name}.{outputs.MODEL}"
+        stages.train([folder], model, separator=":", sample=name, **small)
         assert model.read_bytes() == (models / model.name).read_bytes()
-        parts.append(apart / f"{sample}.latent")
-        stages.encode([folder], model, parts[-1], separator=":", sample=sample)
+        parts.append(apart / f"{name}.latent")
+        stages.encode([folder], model, parts[-1], separator=":", sample=name)
     assert {n.split(":")[0] for n in read_stage(parts[0]).contigs.names} == {"S2"}
     stages.encode([folder], models, tmp_path / "whole", separator=":")
     stages.merge_latents(parts, [folder], tmp_path / "joined")
