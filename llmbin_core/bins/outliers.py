@@ -135,9 +135,8 @@ def _better_without(
     Two contigs with the two copies of a marker each contaminate the bin, but one of them belongs
     to it: one is taken out at a time, the one that gains most first.
     """
-    gains = _worth(rows, [out[[i]] for i in range(len(out))], index) - _worth(
-        rows, [out[:0]], index
-    )
+    whole, *alone = _worth(rows, [out[:0], *out[:, None]], index)
+    gains = np.array(alone) - whole
     moved = np.zeros(len(out), dtype=np.bool_)
     for i in np.argsort(-gains, kind="stable")[: int((gains > 0).sum())].tolist():
         without = moved.copy()

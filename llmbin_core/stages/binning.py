@@ -72,7 +72,8 @@ def cluster(
     from llmbin_core.stagefile import Provenance, read_stage, rows_for, write_stage
 
     file, parts = _samples_of(read_stage(latent, "latent"), sample)
-    hits = read_markers_of(markers, file.contigs, part=sample is not None)
+    p = file.provenance
+    hits = read_markers_of(markers, file.contigs, part=bool(sample or p.options.get("sample")))
     chosen = {k: p for k, p in parts.items() if not k or len(p[0]) >= min_sample_contigs}
     for name in parts.keys() - chosen.keys():
         log.warning("sample %s has %d contigs: left out", name, len(parts[name][0]))
@@ -82,7 +83,6 @@ def cluster(
     depths = rows_for(read_stage(coverage, "coverage"), "mean", file)[:, 0] if coverage else None
     labels, settings = _cluster_all(chosen, depths, _by_sample(hits, chosen), work, threads)
     inputs = {path.name: fingerprint(path) for path in (latent, markers, coverage) if path}
-    p = file.provenance
     options = how | {"partitions": settings, "sample": sample}
     options |= {"separator": p.options.get("separator"), "min_sample_contigs": min_sample_contigs}
     provenance = Provenance("partitions", p.seed, p.n_views, options, inputs)

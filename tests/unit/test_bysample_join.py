@@ -13,7 +13,7 @@ from llmbin_core import outputs, stages
 from llmbin_core.contigs import ContigTable
 from llmbin_core.errors import InputError
 from llmbin_core.files import write_text
-from llmbin_core.markertable import write_marker_sets, write_markers
+from llmbin_core.markertable import MarkerHit, write_marker_sets, write_markers
 from llmbin_core.stagefile import Provenance, read_stage, write_stage
 
 SAMPLES = ("S1", "S2", "S3")
@@ -86,6 +86,18 @@ def test_partitions_of_samples_join_to_those_of_all(community: Path) -> None:
     whole = _cluster(community, None, "whole")
     assert (read_stage(whole).tensors["labels"] >= 0).any()
     assert joined.read_bytes() == whole.read_bytes()
+
+
+def test_a_sample_without_markers_is_clustered_from_a_latent_of_its_own(community: Path) -> None:
+    names = read_stage(community / "latent").contigs.names
+    samples = sorted({name.split(":")[0] for name in names})
+    first = next(name for name in names if name.startswith(samples[0]))
+    hit = MarkerHit(first, "A", 99.0, 1e-9, 1, 100, 100, 1, 300, 1, "", "MKL")
+    write_markers(community / "markers", [hit])
+    latent = _latent_of(community, samples[1])
+    found = stages.cluster(latent, community / "markers", community / "own")
+    assert all(name.startswith(samples[1]) for name in found.contigs.names)
+    assert (found.tensors["labels"] >= 0).all()
 
 
 @pytest.mark.parametrize("compress", [True, False])
