@@ -34,6 +34,8 @@ SAMPLES, MULTI_SIZE = ["S1", "S2"], "100000"
 
 # A value of an input channel: a file, several files, or anything else.
 Value = Any
+# An input with its meta map that is not given.
+NO_FILE: list[Value] = [{"id": "none"}, []]
 
 
 class TaskFailed(Exception):
