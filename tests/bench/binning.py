@@ -119,13 +119,16 @@ def vamb(task: Task, out: Path, cost: Cost, seed: int) -> Iterable[Path]:
 
 def semibin2(task: Task, out: Path, cost: Cost, seed: int) -> Iterable[Path]:
     """SemiBin2: one BAM with its prebuilt global model, several with a model of their own."""
-    shared = ("-t", task.threads, "--random-seed", seed)
+    # It knows two kinds of reads; long ones get another clustering.
+    kind = "short_read" if task.reads == "short" else "long_read"
+    shared = ("-t", task.threads, "--random-seed", seed, "--sequencing-type", kind)
     if task.by_sample:
         cost.run(
             "SemiBin2", "multi_easy_bin", "-i", task.contigs, "-b", *task.bams,
             "--separator", SEPARATOR, "-o", out / "semibin", *shared,
         )  # fmt: skip
-        return sorted((out / "semibin" / "samples").glob("*/contig_bins.tsv"))
+        folders = sorted((out / "semibin" / "samples").glob("*/"))
+        return [_with_sample(f / "contig_bins.tsv", f.name, out / f"{f.name}.tsv") for f in folders]
     environment = ("--environment", "global") if len(task.bams) == 1 else ()
     cost.run(
         "SemiBin2", "single_easy_bin", "-i", task.contigs, "-b", *task.bams, *environment,
@@ -147,6 +150,13 @@ def _rows_of(table: Path, sample: str, path: Path) -> Path:
     """The header and the lines of one sample."""
     lines = table.read_text().splitlines(keepends=True)
     path.write_text("".join(lines[:1] + [x for x in lines if x.startswith(sample + SEPARATOR)]))
+    return path
+
+
+def _with_sample(table: Path, sample: str, path: Path) -> Path:
+    """A contig-to-bin table of one sample, with the sample before the names of its contigs."""
+    head, *rows = table.read_text().splitlines()
+    path.write_text("\n".join([head, *(f"{sample}{SEPARATOR}{row}" for row in rows)]) + "\n")
     return path
 
 
