@@ -119,7 +119,7 @@ def vamb(task: Task, out: Path, cost: Cost, seed: int) -> Iterable[Path]:
 
 def semibin2(task: Task, out: Path, cost: Cost, seed: int) -> Iterable[Path]:
     """SemiBin2: one BAM with its prebuilt global model, several with a model of their own."""
-    # It knows two kinds of reads; long ones get another clustering.
+    # Long reads get another clustering; it takes hybrid for long.
     kind = "short_read" if task.reads == "short" else "long_read"
     shared = ("-t", task.threads, "--random-seed", seed, "--sequencing-type", kind)
     if task.by_sample:
@@ -127,8 +127,9 @@ def semibin2(task: Task, out: Path, cost: Cost, seed: int) -> Iterable[Path]:
             "SemiBin2", "multi_easy_bin", "-i", task.contigs, "-b", *task.bams,
             "--separator", SEPARATOR, "-o", out / "semibin", *shared,
         )  # fmt: skip
-        folders = sorted((out / "semibin" / "samples").glob("*/"))
-        return [_with_sample(f / "contig_bins.tsv", f.name, out / f"{f.name}.tsv") for f in folders]
+        tables = sorted((out / "semibin" / "samples").glob("*/contig_bins.tsv"))
+        samples = [table.parent.name for table in tables]
+        return [_with_sample(t, s, out / f"{s}.tsv") for t, s in zip(tables, samples, strict=True)]
     environment = ("--environment", "global") if len(task.bams) == 1 else ()
     cost.run(
         "SemiBin2", "single_easy_bin", "-i", task.contigs, "-b", *task.bams, *environment,
